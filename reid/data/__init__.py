@@ -1,0 +1,1 @@
+"""Files on disk -> a table of records -> batches."""

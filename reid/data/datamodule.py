@@ -1,0 +1,131 @@
+"""The Lightning DataModule: a split, its images and the batches drawn from them."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from reid.data.records import Split, labels
+from reid.data.sampler import IdentitySampler
+from reid.data.store import Images, open_images
+from reid.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+class _Batches(Dataset):
+    """Whole batches at once: images uint8 [B, 3, H, W] with one int64 [B] beside them (a label, or the index)."""
+
+    def __init__(self, images: Images, targets: np.ndarray) -> None:
+        self._images, self._targets = images, torch.from_numpy(targets)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitems__(self, index: list[int]) -> tuple[Tensor, Tensor]:
+        return self._images.load(np.asarray(index)), self._targets[index]
+
+
+def _as_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return batch
+
+
+class ReIDData(pl.LightningDataModule):
+    """Batches for training, and the images to judge on.
+
+    Args:
+        split: train, query and gallery records.
+        validation: query and gallery of held-out training identities, or None.
+        image_size: (height, width) in pixels.
+        identities, images: P and K of the identity sampler, over all processes.
+        eval_batch: images in a batch of feature extraction.
+        workers: processes that prepare batches ahead; 0 prepares them in the training process, which the decoded
+            store makes fast enough.
+        cache_dir: where decoded images are kept, or None to decode each time.
+        skip_unreadable: leave damaged images out (counted) instead of stopping at the first.
+        seed: start of the sampler's random stream.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        image_size: tuple[int, int],
+        validation: Split | None = None,
+        identities: int = 16,
+        images: int = 4,
+        eval_batch: int = 128,
+        workers: int = 0,
+        cache_dir: Path | None = None,
+        skip_unreadable: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.split, self.validation, self.image_size = split, validation, image_size
+        self.eval_batch, self.workers, self._seed = eval_batch, workers, seed
+        self._cache_dir, self._skip = cache_dir, skip_unreadable
+        self.train_images = self.open(split.train, "train")
+        self.train_labels = labels(self.train_images.records)
+        self._p, self._k = identities, images
+        self._sampler(0, 1)  # so that bad numbers are told before a run folder is made
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.train_labels.max()) + 1
+
+    @property
+    def batch_images(self) -> int:
+        return self._p * self._k
+
+    def open(self, records: tuple, part: str) -> Images:
+        """The images of some of the split's records; ``part`` names them in messages."""
+        images = open_images(records, self.image_size, cache_dir=self._cache_dir, skip_unreadable=self._skip)
+        if images.unreadable:
+            log.warning(
+                "%s: %d of %d images cannot be read and are left out (first: %s)",
+                part, len(images.unreadable), len(records), images.unreadable[0],
+            )  # fmt: skip
+        if not len(images):
+            raise UserError(f"{self.split.root}: no image of its {part} part can be read")
+        return images
+
+    def steps_per_epoch(self) -> int:
+        return len(self._sampler(0, 1))
+
+    def train_dataloader(self) -> DataLoader:
+        assert self.trainer is not None
+        sampler = self._sampler(self.trainer.global_rank, self.trainer.world_size)
+        return self._loader(_Batches(self.train_images, self.train_labels), batch_sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader | list:
+        """Query then gallery of the held-out identities in one pass, each image with its index."""
+        if self.validation is None:
+            return []
+        images = self.open(self.validation.query + self.validation.gallery, "validation")
+        if images.unreadable:
+            raise UserError(f"{images.unreadable[0]}: validation images must all be readable; mend or remove it")
+        return self._loader(_Batches(images, np.arange(len(images))), batch_size=self.eval_batch, shuffle=False)
+
+    def _loader(self, dataset: _Batches, **how: object) -> DataLoader:
+        return DataLoader(
+            dataset,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=_as_is,
+            **how,  # type: ignore[arg-type]
+        )
+
+    def _sampler(self, rank: int, world_size: int) -> IdentitySampler:
+        return IdentitySampler(
+            self.train_labels,
+            identities=self._p,
+            images=self._k,
+            seed=self._seed,
+            rank=rank,
+            world_size=world_size,
+        )

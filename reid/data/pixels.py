@@ -1,0 +1,4 @@
+"""ImageNet's pixel statistics, which every network here starts from."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)

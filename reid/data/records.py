@@ -1,0 +1,105 @@
+"""What every reader returns: who is on which picture, seen by which camera, and what the picture is for."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from reid.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One picture: where it lies, the person's identity (pid) and the camera (camid)."""
+
+    path: Path
+    pid: int
+    camid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A data set cut into its three parts. ``train`` shares no identity with ``query`` and ``gallery``."""
+
+    name: str
+    root: Path
+    train: tuple[Record, ...]
+    query: tuple[Record, ...]
+    gallery: tuple[Record, ...]
+
+    def describe(self) -> dict[str, object]:
+        """Counts of each part and a fingerprint of the whole: equal fingerprints mean the same files, bytes uncounted.
+
+        The fingerprint covers names, identities, cameras and file sizes, so it survives a move of the folder.
+        """
+        parts = {"train": self.train, "query": self.query, "gallery": self.gallery}
+        digest = hashlib.sha256()
+        for part, records in parts.items():
+            for r in records:
+                digest.update(f"{part}|{r.path.name}|{r.pid}|{r.camid}|{r.path.stat().st_size}\n".encode())
+        counts = {
+            part: {
+                "images": len(records),
+                "identities": len({r.pid for r in records}),
+                "cameras": len({r.camid for r in records}),
+            }
+            for part, records in parts.items()
+        }
+        return {"name": self.name, "root": str(self.root), **counts, "fingerprint": digest.hexdigest()}
+
+
+def pids(records: Iterable[Record]) -> np.ndarray:
+    """The identities of ``records`` as int64 [N]."""
+    return np.array([r.pid for r in records], dtype=np.int64)
+
+
+def camids(records: Iterable[Record]) -> np.ndarray:
+    """The cameras of ``records`` as int64 [N]."""
+    return np.array([r.camid for r in records], dtype=np.int64)
+
+
+def labels(records: Sequence[Record]) -> np.ndarray:
+    """Class labels 0..C-1 as int64 [N]: the position of each identity among the sorted identities."""
+    return np.unique(pids(records), return_inverse=True)[1].astype(np.int64)
+
+
+def first_identities(split: Split, count: int) -> Split:
+    """The split with only its first ``count`` training identities, in sorted order; for quick trials."""
+    keep = set(np.unique(pids(split.train))[:count].tolist())
+    return replace(split, train=tuple(r for r in split.train if r.pid in keep))
+
+
+def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Set a fraction of the training identities aside, to choose settings on without touching the test set.
+
+    Returns the split without them, and a validation split whose query holds the first picture of each identity in
+    each of its cameras and whose gallery holds the rest. An identity that one camera alone has seen is never held
+    out: under the same-camera rule it could not be found.
+    """
+    if not 0 < fraction < 1:
+        raise UserError(f"dataset.val_fraction={fraction} must lie between 0 and 1 (0 turns it off)")
+    seen: dict[int, dict[int, list[Record]]] = {}
+    for r in split.train:
+        seen.setdefault(r.pid, {}).setdefault(r.camid, []).append(r)
+    eligible = [pid for pid in sorted(seen) if len(seen[pid]) > 1 and any(len(v) > 1 for v in seen[pid].values())]
+    count = round(fraction * len(seen))
+    if not 0 < count <= len(eligible) or count == len(seen):
+        raise UserError(
+            f"dataset.val_fraction={fraction} would hold out {count} of {len(seen)} training identities, "
+            f"{len(eligible)} of which two cameras have seen: choose another fraction"
+        )
+    held = set(np.random.default_rng([seed, 0x7A11]).permutation(eligible)[:count].tolist())
+    query = [views[0] for pid in sorted(held) for views in seen[pid].values()]
+    chosen = set(query)
+    return (
+        replace(split, train=tuple(r for r in split.train if r.pid not in held)),
+        Split(
+            name=f"{split.name} validation",
+            root=split.root,
+            train=(),
+            query=tuple(query),
+            gallery=tuple(r for r in split.train if r.pid in held and r not in chosen),
+        ),
+    )

@@ -1,0 +1,183 @@
+"""A composed config -> the objects it names."""
+
+import inspect
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from reid.data.records import Split, first_identities, hold_out
+from reid.errors import UserError
+from reid.runs.folder import RunFolder
+
+_RUN_DIR = "REID_RUN_DIR"  # tells the processes that Lightning starts for more devices which folder the first one made
+_TRAIN_KEYS = {
+    "dataset", "backbone", "head", "objective", "augment", "optimizer", "schedule", "trainer", "logger",
+    "data", "image", "evaluation", "run", "seed", "resume",
+}  # fmt: skip
+
+
+def experiment(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
+    """The arguments of ``reid.runs.train.train`` for a config, or for the config of the run that it resumes."""
+    import pytorch_lightning as pl
+
+    from reid.data.datamodule import ReIDData
+    from reid.models.embedder import Embedder
+    from reid.training.settings import TrainerSettings, quiet_lightning
+
+    resumed = None
+    if cfg.resume is not None:
+        resumed = RunFolder.open(cfg.resume, option="resume")
+        checkpoint = resumed.need_checkpoint(option="resume")
+        cfg = _stored(resumed, overrides)
+    _refuse_unknown(cfg)
+    quiet_lightning()
+    seed = int(cfg.seed)
+    pl.seed_everything(seed, workers=True, verbose=False)
+    settings: TrainerSettings = build(cfg.trainer, "trainer")
+    settings.device  # noqa: B018  a missing GPU is told before anything is read
+    split, validation = read_split(cfg.dataset, seed)
+    objective = build(cfg.objective, "objective")
+    optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
+    augment = build(cfg.augment, "augment") if cfg.augment else None
+    size = _size(cfg.image.size)
+    backbone_node = OmegaConf.to_container(cfg.backbone, resolve=True)
+    if resumed:  # the weights come from the checkpoint
+        cfg.backbone |= {k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone}
+    backbone = build(cfg.backbone, "backbone")
+    cache_dir = Path(cfg.image.cache_dir).expanduser() if cfg.image.cache else None
+    data = ReIDData(
+        split,
+        validation=validation,
+        image_size=size,
+        identities=cfg.data.identities,
+        images=cfg.data.images,
+        eval_batch=cfg.evaluation.batch_size,
+        workers=cfg.data.workers,
+        cache_dir=cache_dir,
+        skip_unreadable=cfg.data.skip_unreadable,
+        seed=seed,
+    )
+    head: dict[str, Any] = OmegaConf.to_container(cfg.head, resolve=True)  # type: ignore[assignment]
+    try:
+        embedder = Embedder(backbone, image_size=size, num_classes=data.num_classes, **head)
+    except TypeError as error:
+        raise UserError(f"head: {error}") from error
+    evaluation = {"protocol": cfg.evaluation.protocol, "distance": cfg.evaluation.distance}
+    if resumed:
+        print(f"resuming {resumed.path} from {checkpoint}: epoch, optimiser, schedule, sampler and random state go on")
+    return {
+        "run": resumed or _new_run(cfg),
+        "resume": resumed is not None,
+        "config": OmegaConf.to_yaml(cfg, resolve=True),
+        "data": data,
+        "embedder": embedder,
+        "objective": objective,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "augment": augment,
+        "settings": settings,
+        "logger": build(cfg.logger, "logger") if cfg.logger else None,
+        **evaluation,
+        "cache_dir": cache_dir,
+        "skip_unreadable": cfg.data.skip_unreadable,
+        "spec": {
+            "backbone": _call(backbone_node),
+            "head": head,
+            "image_size": list(size),
+            "num_classes": data.num_classes,
+            "evaluation": {**evaluation, "batch_size": cfg.evaluation.batch_size},
+        },
+        "seed": seed,
+    }
+
+
+def read_split(node: DictConfig, seed: int) -> tuple[Split, Split | None]:
+    """The data set that a ``dataset`` node names, and its held-out identities where it asks for them."""
+    given: dict[Any, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
+    reader = {k: v for k, v in given.items() if k not in ("name", "val_fraction", "limit_identities", "image_size")}
+    split = replace(build(OmegaConf.create(reader), "dataset"), name=str(node.name))
+    if node.get("limit_identities"):
+        split = first_identities(split, node.limit_identities)
+    if node.get("val_fraction"):
+        return hold_out(split, node.val_fraction, seed)
+    return split, None
+
+
+def build(node: DictConfig, name: str) -> Any:
+    """Call what ``node._target_`` names; UserError for an argument it does not take or a name that is not there."""
+    if not OmegaConf.is_config(node) or node.get("_target_") is None:
+        raise UserError(f"{name}._target_ is missing: it names the function that builds it")
+    try:
+        target = get_object(node._target_)
+    except Exception as error:  # whatever the user's own module raises while it is imported
+        raise UserError(f"{name}._target_={node._target_} cannot be imported: {error}") from error
+    takes = inspect.signature(target).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        for key in node:
+            if not str(key).startswith("_") and key not in takes:
+                known = ", ".join(p for p in takes if p != "self")
+                raise UserError(f"unknown config key '{name}.{key}': {node._target_} takes {known}")
+    try:
+        return instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise cause from error
+        if isinstance(cause, TypeError):
+            raise UserError(f"{name}: {cause}") from error
+        raise cause or error from error
+
+
+def _stored(run: RunFolder, overrides: list[str]) -> DictConfig:
+    """The config of a run with the command line's single values on top."""
+    cfg = OmegaConf.load(run.config)
+    OmegaConf.set_struct(cfg, True)
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == "resume":
+            continue
+        if not re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)+", key):
+            raise UserError(f"{override}: a resumed run keeps its config, single values such as trainer.max_epochs=20 aside")
+        try:
+            OmegaConf.update(cfg, key, OmegaConf.create(f"v: {value}").v)
+        except OmegaConfBaseException as error:
+            raise UserError(f"unknown config key '{key}': {run.config} does not have it") from error
+    assert isinstance(cfg, DictConfig)
+    return cfg
+
+
+def _new_run(cfg: DictConfig) -> RunFolder:
+    known = os.environ.get(_RUN_DIR)
+    if known and os.environ.get("LOCAL_RANK", "0") != "0":
+        return RunFolder(Path(known))
+    now = datetime.now()
+    name = cfg.run.name or f"{cfg.dataset.name}_{cfg.backbone.get('name', 'custom')}"
+    run = RunFolder.create(Path(cfg.run.root).expanduser(), f"{now:%Y-%m-%d}/{now:%H-%M-%S}_{name}")
+    os.environ[_RUN_DIR] = str(run.path)
+    return run
+
+
+def _refuse_unknown(cfg: DictConfig) -> None:
+    for key in cfg:
+        if key not in _TRAIN_KEYS:
+            raise UserError(f"unknown config key '{key}': known are {', '.join(sorted(_TRAIN_KEYS))}")
+
+
+def _size(size: Any) -> tuple[int, int]:
+    if OmegaConf.is_list(size) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size):
+        return int(size[0]), int(size[1])
+    raise UserError(f"image.size={size} must be [height,width] in pixels, as image.size=[256,128]")
+
+
+def _call(node: Any) -> Mapping[str, Any]:
+    """A node as plain values for the checkpoint: the function's name and its arguments."""
+    return {"builder": node["_target_"], "arguments": {k: v for k, v in node.items() if not str(k).startswith("_")}}

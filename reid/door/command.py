@@ -1,0 +1,102 @@
+"""The command line: Hydra's composition, and errors that a user can act on."""
+
+import difflib
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from reid.errors import UserError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
+    """Compose ``configs/<config_name>.yaml`` with the command line and give it to ``task``.
+
+    A UserError, or an option that Hydra refuses, becomes one line on stderr and exit code 2. Anything else is a
+    mistake of ours and keeps its traceback.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+
+    def contained(cfg: DictConfig) -> object:
+        try:
+            return task(cfg)
+        except UserError as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise  # the launcher decides what one failed job means for the others
+            _leave(error)
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(contained)()
+    except UserError as error:
+        _leave(error)
+    except (HydraException, OmegaConfBaseException) as error:
+        _leave(_explain(error, config_name))
+    except KeyboardInterrupt:
+        print("\ninterrupted before training began; nothing to resume", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _leave(error: Exception | str) -> None:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _explain(error: Exception, config_name: str) -> str:
+    """Hydra's error in one line, with the nearest right spelling."""
+    text = str(error)
+    if isinstance(error, MissingConfigException) and (m := re.search(r"Could not find '([^']+)/([^'/]+)'", text)):
+        group, option = m.groups()
+        known = sorted(f.stem for f in (CONFIGS / group).glob("*.yaml"))
+        return f"{group}={option} is unknown: {_nearest(option, known)}known are {', '.join(known)}"
+    if isinstance(error, ConfigCompositionException):
+        if m := re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' is not in struct", text):
+            return _unknown_key(m[1].split("@")[0], config_name)
+        if m := re.search(r"Could not override '?([\w./@]+)'?\. No match in the defaults list", text):
+            return _unknown_key(m[1], config_name)
+    if isinstance(error, OverrideParseException):
+        return f"cannot read '{error.override}': write key=value, and lists without blanks, as image.size=[256,128]"
+    first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return f"{first.strip()} (python {Path(sys.argv[0]).name} --help lists the options)"
+
+
+def _unknown_key(key: str, config_name: str) -> str:
+    known = _known_keys(config_name)
+    extra = ""
+    if config_name == "eval" and key.startswith("dataset"):
+        extra = "; name the data set first, as dataset=market1501 dataset.root=..."
+    return f"unknown config key '{key}': {_nearest(key, known)}python {config_name}.py --help lists the keys{extra}"
+
+
+def _known_keys(config_name: str) -> list[str]:
+    """Every key of every option, and the groups themselves."""
+    keys = {f.parent.name for f in CONFIGS.glob("*/*.yaml")}
+
+    def walk(node: object, prefix: str) -> None:
+        if isinstance(node, dict):
+            for k, v in node.items():
+                keys.add(f"{prefix}{k}")
+                walk(v, f"{prefix}{k}.")
+
+    for file in [CONFIGS / f"{config_name}.yaml", *CONFIGS.glob("*/*.yaml")]:
+        prefix = "" if file.parent == CONFIGS or file.parent.name in ("recipe", "debug") else f"{file.parent.name}."
+        node = OmegaConf.to_container(OmegaConf.load(file))
+        walk({k: v for k, v in node.items() if k != "defaults"} if isinstance(node, dict) else {}, prefix)
+    return sorted(k for k in keys if "_target_" not in k and not k.startswith("hydra"))
+
+
+def _nearest(given: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(given, known, n=3)
+    near += [k for k in known if k.rpartition(".")[2] == given.rpartition(".")[2] and k not in near][: 3 - len(near)]
+    return f"did you mean {' or '.join(near)}? " if near else ""

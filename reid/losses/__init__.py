@@ -1,0 +1,1 @@
+"""Embeddings and labels -> a scalar; each file one loss."""

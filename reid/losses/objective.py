@@ -1,0 +1,40 @@
+"""What training minimises: a weighted sum of losses, each on the feature or on the logits."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from reid.errors import UserError
+
+INPUTS = ("feature", "logits")
+
+
+class Objective(nn.Module):
+    """Weighted sum of losses, computed in float32 whatever the network's precision.
+
+    Args:
+        terms: by name, ``{"loss": module (input, labels) -> scalar, "input": "feature" or "logits", "weight": float}``.
+
+    Raises:
+        UserError: no term, or a term on something else.
+    """
+
+    def __init__(self, terms: Mapping[str, Mapping]) -> None:
+        super().__init__()
+        if not terms:
+            raise UserError("objective.terms is empty: give at least one loss")
+        for name, term in terms.items():
+            if term["input"] not in INPUTS:
+                raise UserError(f"objective.terms.{name}.input={term['input']} is unknown: choose {' or '.join(INPUTS)}")
+        self.losses = nn.ModuleDict({name: term["loss"] for name, term in terms.items()})
+        self.input = {name: term["input"] for name, term in terms.items()}
+        self.weights = {name: float(term["weight"]) for name, term in terms.items()}
+
+    def forward(self, feature: Tensor, logits: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Feature [B, D], logits [B, C], labels int64 [B] -> the weighted sum, and each term unweighted."""
+        with torch.autocast(feature.device.type, enabled=False):
+            inputs = {"feature": feature.float(), "logits": logits.float()}
+            terms = {name: loss(inputs[self.input[name]], labels) for name, loss in self.losses.items()}
+            total = torch.stack([self.weights[name] * term for name, term in terms.items()]).sum()
+        return total, terms

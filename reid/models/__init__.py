@@ -1,0 +1,1 @@
+"""Batch -> embedding, and logits while training."""

@@ -1,0 +1,91 @@
+"""Backbone -> pooling -> BNNeck -> classifier."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from reid.errors import UserError
+from reid.models import pooling as poolings
+from reid.models.backbones import Backbone
+
+FEATURES = ("after_bnneck", "before_bnneck")
+
+
+class Embedder(nn.Module):
+    """A person re-identification network with the BNNeck (Luo et al., Bag of Tricks, CVPR Workshops 2019).
+
+    The triplet loss sees the pooled feature, the classifier sees it after a batch normalisation without bias.
+
+    Args:
+        backbone: gives a feature map [B, C, h, w] for normalised images.
+        image_size: (height, width) of the images it will see.
+        num_classes: training identities.
+        pooling: avg, max, avgmax or gem.
+        feature: what retrieval uses, ``after_bnneck`` or ``before_bnneck``.
+
+    Raises:
+        UserError: an option is unknown, or the backbone cannot take images of this size.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        image_size: Sequence[int],
+        num_classes: int,
+        pooling: str = "avg",
+        feature: str = "after_bnneck",
+    ) -> None:
+        super().__init__()
+        if feature not in FEATURES:
+            raise UserError(f"head.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
+        self.image_size = (int(image_size[0]), int(image_size[1]))
+        self.map_size = _map_size(backbone, self.image_size)
+        self.feature = feature
+        self.backbone = backbone
+        self.pool = poolings.build(pooling)
+        self.bnneck = nn.BatchNorm1d(backbone.channels)
+        self.bnneck.bias.requires_grad_(False)
+        self.classifier = nn.Linear(backbone.channels, num_classes, bias=False)
+        nn.init.normal_(self.classifier.weight, std=0.001)
+        self.register_buffer("mean", torch.tensor(backbone.mean).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(backbone.std).reshape(1, 3, 1, 1), persistent=False)
+
+    @property
+    def dim(self) -> int:
+        """Length of an embedding."""
+        return self.bnneck.num_features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images [B, 3, H, W], RGB as uint8 0..255 or float 0..1 -> embeddings float32 [B, D] of length 1."""
+        feature = self.pooled(images)
+        return F.normalize(self.bnneck(feature) if self.feature == "after_bnneck" else feature)
+
+    def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The same images -> feature before the BNNeck float32 [B, D], logits [B, num_classes]."""
+        feature = self.pooled(images)
+        return feature, self.classifier(self.bnneck(feature))
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """The same images -> pooled feature float32 [B, D]."""
+        scale = 255.0 if images.dtype == torch.uint8 else 1.0
+        return self.pool(self.backbone((images / scale - self.mean) / self.std))
+
+
+@torch.no_grad()
+def _map_size(backbone: Backbone, image_size: tuple[int, int]) -> tuple[int, int]:
+    training = backbone.training
+    try:
+        maps = backbone.eval()(torch.zeros(1, 3, *image_size))
+    except RuntimeError as error:  # a pooling or convolution whose window no longer fits
+        raise UserError(
+            f"image.size=[{image_size[0]},{image_size[1]}] is too small for this backbone: choose a larger one"
+        ) from error
+    finally:
+        backbone.train(training)
+    return maps.shape[2], maps.shape[3]

@@ -1,0 +1,42 @@
+"""Images -> embeddings, for judging and for production."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from reid.data.records import Record
+from reid.data.store import Images, open_images
+from reid.models.embedder import Embedder
+
+
+@torch.inference_mode()
+def extract(
+    embedder: Embedder, images: Images, *, batch_size: int = 128, device: str | torch.device = "cpu", bf16: bool = False
+) -> np.ndarray:
+    """Embeddings of all ``images`` as float32 [N, D], each of length 1, in order.
+
+    Args:
+        embedder: put in evaluation mode and on ``device``, and left there.
+        batch_size: images in a forward pass; the same value gives the same bits again.
+        bf16: run the network under bfloat16 autocast; the result is float32 all the same.
+    """
+    device = torch.device(device)
+    embedder = embedder.eval().to(device, memory_format=torch.channels_last)
+    features = np.empty((len(images), embedder.dim), np.float32)
+    for start in range(0, len(images), batch_size):
+        stop = min(start + batch_size, len(images))
+        batch = images.load(np.arange(start, stop)).to(device, non_blocking=True)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            out = embedder(batch)
+        features[start:stop] = out.float().cpu().numpy()
+    return features
+
+
+def embed_files(
+    embedder: Embedder, paths: Sequence[str | Path], *, batch_size: int = 128, device: str | torch.device = "cpu"
+) -> np.ndarray:
+    """Embeddings float32 [N, D] of image files of any size; UserError names a file that cannot be read."""
+    images = open_images([Record(Path(p), 0, 0) for p in paths], embedder.image_size, cache_dir=None)
+    return extract(embedder, images, batch_size=batch_size, device=device)

@@ -1,0 +1,91 @@
+"""Weights from files that cannot run code: safetensors, or .pth read with ``weights_only``."""
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from reid.errors import UserError
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_PREFIXES = ("module.", "embedder.", "backbone.")
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
+_ENOUGH = 0.9
+
+
+def read_any(path: Path, *, option: str) -> Any:
+    """What a .pth or .ckpt file holds, on the CPU. UserError names ``option`` if it is not there or not such a file."""
+    if not path.is_file():
+        raise UserError(f"{option}={path}: no such file")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{option}={path} is not a file of plain tensors (it holds objects that could run code, or is no checkpoint)"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{option}={path} is truncated or not a checkpoint") from error
+
+
+def read(path: Path, *, option: str) -> dict[str, Tensor]:
+    """Tensors by name from a .safetensors or .pth file, without the wrappers and prefixes that trainers add."""
+    if path.suffix == ".safetensors":
+        if not path.is_file():
+            raise UserError(f"{option}={path}: no such file")
+        try:
+            return dict(load_file(path))
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{option}={path} is truncated or not a safetensors file") from error
+    content = read_any(path, option=option)
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    state = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
+    if not state:
+        raise UserError(f"{option}={path} holds no named tensors")
+    return state
+
+
+def load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) -> str:
+    """Copy the tensors that match by name and shape, and say how many did.
+
+    Raises:
+        UserError: under 90 % of the module's tensors are found.
+    """
+    own = module.state_dict()
+    found = _renamed(state)
+    good = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
+    # Counters of BatchNorm are absent from older files and carry nothing for inference.
+    wanted = [k for k in own if not k.endswith("num_batches_tracked")]
+    missing = [k for k in wanted if k not in good]
+    unexpected = [k for k in found if k not in good]
+    report = f"{len(wanted) - len(missing)} of {len(wanted)} tensors"
+    if missing:
+        report += f", missing: {_some(missing)}"
+    if unexpected:
+        report += f", not used: {_some(unexpected)}"
+    if len(wanted) - len(missing) < _ENOUGH * len(wanted):
+        raise UserError(f"{source} does not fit this backbone: {report}; choose the backbone it was made for")
+    module.load_state_dict(good, strict=False)
+    return report
+
+
+def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    names = list(state)
+    for prefix in _PREFIXES:
+        inside = [k for k in names if k.startswith(prefix)]
+        if inside:
+            state = {k.removeprefix(prefix): state[k] for k in inside}
+            names = list(state)
+    return {_OLD_DENSENET.sub(r"\1\2.", k): v for k, v in state.items()}
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{len(names)} ({', '.join(names[:most])}{rest})"

@@ -1,0 +1,64 @@
+"""How the report spells numbers: one place, so that the page, the picture and the terminal agree."""
+
+import math
+from collections.abc import Mapping
+from typing import SupportsFloat, SupportsIndex
+
+DASH = "–"
+HEADLINE = ("mAP", "rank-1", "rank-5", "rank-10", "mINP")
+
+
+def number(value: object) -> float:
+    """``value`` as a float; NaN for what is no number (an empty cell of a log, None)."""
+    try:
+        return float(value) if isinstance(value, str | SupportsFloat | SupportsIndex) else math.nan
+    except (ValueError, OverflowError, TypeError):
+        return math.nan
+
+
+def percent(value: object) -> str:
+    """A fraction as a percentage with one decimal; a dash where there is no number.
+
+    >>> percent(0.87654), percent(float("nan"))
+    ('87.7%', '–')
+    """
+    fraction = number(value)
+    return f"{100 * fraction:.1f}%" if math.isfinite(fraction) else DASH
+
+
+def short(value: float) -> str:
+    """Three significant digits without a padded exponent.
+
+    >>> short(0.41234), short(3.5e-5), short(1250.0)
+    ('0.412', '3.5e-5', '1250')
+    """
+    if not math.isfinite(value):
+        return DASH
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:.0f}"
+    digits, _, exponent = f"{value:.3g}".partition("e")
+    return f"{digits}e{int(exponent)}" if exponent else digits
+
+
+def scientific(value: float) -> str:
+    """The spelling usual for learning rates, the same for every size.
+
+    >>> scientific(0.00035), scientific(0.1), scientific(0.0)
+    ('3.5e-4', '1e-1', '0')
+    """
+    if value == 0 or not math.isfinite(value):
+        return short(value)
+    exponent = math.floor(math.log10(abs(value)) + 1e-9)  # the log of a power of ten may fall just short of it
+    return f"{value / 10.0**exponent:.3g}e{exponent}"
+
+
+def query_count(metrics: Mapping[str, object]) -> str:
+    """The number of queries and, if there are any, of those without a match; empty if neither is known.
+
+    >>> query_count({"queries": 3368, "queries_without_match": 2})
+    '3,368, of these 2 without a match in the gallery'
+    """
+    queries, unmatched = number(metrics.get("queries")), number(metrics.get("queries_without_match"))
+    total = f"{queries:,.0f}" if math.isfinite(queries) else ""
+    without = f"{unmatched:,.0f} without a match in the gallery" if unmatched > 0 else ""
+    return ", of these ".join(part for part in (total, without) if part)

@@ -1,0 +1,1 @@
+"""A run from start to end: train, judge, and the folder that keeps what came out."""

@@ -1,0 +1,134 @@
+"""The folder of a run: what went in, what came out, and how to find it again."""
+
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from reid.errors import UserError
+
+_PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "faiss-cpu", "numpy", "pillow")
+_SOURCE = Path(__file__).parents[2]
+
+
+class RunFolder:
+    """Paths of one run.
+
+    ``config.yaml`` as composed, ``environment.json``, ``data.json``, ``metrics.json``, ``per_query.csv``,
+    ``train_log.csv``, ``report.html``, ``tensorboard/`` and ``checkpoints/``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config, self.metrics = path / "config.yaml", path / "metrics.json"
+        self.log, self.report = path / "train_log.csv", path / "report.html"
+        self.per_query = path / "per_query.csv"
+        self.checkpoints = path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    @classmethod
+    def create(cls, root: Path, name: str) -> "RunFolder":
+        """A new folder ``root/name``, or ``root/name_2`` and so on where that exists; UserError if none can be made."""
+        path = root / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for attempt in range(2, 1000):
+                try:
+                    path.mkdir()
+                    break
+                except FileExistsError:
+                    path = root / f"{name}_{attempt}"
+            run = cls(path)
+            run.checkpoints.mkdir()
+        except OSError as error:
+            raise UserError(f"run.root={root} cannot be written ({error.strerror}): choose another folder") from error
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path, *, option: str) -> "RunFolder":
+        """An existing run; UserError if ``path`` holds none."""
+        run = cls(Path(path).expanduser())
+        if not run.path.is_dir():
+            raise UserError(f"{option}={path} is not a folder: give a run folder such as runs/<date>/<time>_<name>")
+        if not run.config.is_file():
+            raise UserError(f"{option}={path} is not a run folder (it has no config.yaml)")
+        return run
+
+    @classmethod
+    def newest(cls, root: Path) -> "RunFolder":
+        """The run that wrote a checkpoint last."""
+        found = sorted(root.expanduser().glob("*/*/checkpoints/last.ckpt"), key=lambda f: f.stat().st_mtime)
+        if not found:
+            raise UserError(f"no run with a checkpoint in {root}: train one, or give run=PATH or checkpoint=PATH")
+        return cls(found[-1].parents[1])
+
+    def need_checkpoint(self, *, option: str) -> Path:
+        """The last checkpoint; UserError if there is none."""
+        if not self.last.is_file():
+            raise UserError(f"{option}={self.path} has no checkpoint ({self.last} is missing): nothing to go on from")
+        return self.last
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine, git commit and command line of this process."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in _PACKAGES},
+        "platform": platform.platform(),
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "git_commit": git_commit(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def git_commit() -> str | None:
+    """Commit of this source tree, with ``+changes`` where files differ from it; None outside git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=_SOURCE, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or leave the old one."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON whole or leave the old file."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a CSV file whole or leave the old one."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    partial.replace(path)

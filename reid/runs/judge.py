@@ -1,0 +1,107 @@
+"""A trained embedder and a split -> the numbers, and the pictures beside them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reid.data.records import Split, camids, pids
+from reid.data.store import Images, open_images
+from reid.evaluation import Evaluation, evaluate, ranked_gallery
+from reid.models.embedder import Embedder
+from reid.models.extract import extract
+from reid.report import RankedImage, RankedQuery, choose_queries
+
+RANKED = 10
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome on one split: the evaluation, the images it was made on, and their features float32 [N, D]."""
+
+    evaluation: Evaluation
+    query: Images
+    gallery: Images
+    query_features: np.ndarray
+    gallery_features: np.ndarray
+    protocol: str
+    distance: str
+
+    def per_query(self) -> list[tuple[Any, ...]]:
+        """One row a query: file, pid, camid, AP, rank of the first and the last true match; blank without a match."""
+        rows: list[tuple[Any, ...]] = []
+        for i, (r, ap) in enumerate(zip(self.query.records, self.evaluation.ap, strict=True)):
+            ranks = self.evaluation.match_ranks(i)
+            found = (f"{ap:.6f}", int(ranks[0]), int(ranks[-1])) if len(ranks) else ("", "", "")
+            rows.append((r.path.name, r.pid, r.camid, *found))
+        return rows
+
+    def ranked(self, count: int = 12) -> list[RankedQuery]:
+        """The ranked gallery of the best, median and worst queries."""
+        chosen = choose_queries(self.evaluation.ap, count)
+        index = [i for i, _ in chosen]
+        query = [self.query.records[i] for i in index]
+        lists = ranked_gallery(
+            self.query_features[index],
+            self.gallery_features,
+            query_pids=pids(query),
+            query_camids=camids(query),
+            gallery_pids=pids(self.gallery.records),
+            gallery_camids=camids(self.gallery.records),
+            protocol=self.protocol,
+            distance=self.distance,
+            k=RANKED,
+        )
+        result = []
+        for (i, group), q, places in zip(chosen, query, lists, strict=True):
+            found = [(rank, self.gallery.records[g]) for rank, g in enumerate(places, 1) if g >= 0]
+            images = [RankedImage(g.path, g.pid, g.camid, rank, g.pid == q.pid) for rank, g in found]
+            result.append(RankedQuery(q.path, q.pid, q.camid, float(self.evaluation.ap[i]), group, images))
+        return result
+
+
+def judge(
+    embedder: Embedder,
+    split: Split,
+    *,
+    cache_dir: Path | None,
+    skip_unreadable: bool,
+    batch_size: int,
+    device: torch.device,
+    bf16: bool,
+    protocol: str,
+    distance: str,
+) -> Judgement:
+    """Extract the features of query and gallery and evaluate them."""
+    parts = []
+    for records in (split.query, split.gallery):
+        images = open_images(records, embedder.image_size, cache_dir=cache_dir, skip_unreadable=skip_unreadable)
+        parts.append((images, extract(embedder, images, batch_size=batch_size, device=device, bf16=bf16)))
+    (query, query_features), (gallery, gallery_features) = parts
+    evaluation = score(query_features, gallery_features, query.records, gallery.records, protocol, distance)
+    return Judgement(evaluation, query, gallery, query_features, gallery_features, protocol, distance)
+
+
+def score(
+    query_features: np.ndarray, gallery_features: np.ndarray, query: tuple, gallery: tuple, protocol: str, distance: str
+) -> Evaluation:
+    """Evaluate features [Q, D] and [G, D] of the records they belong to."""
+    return evaluate(
+        query_features,
+        gallery_features,
+        query_pids=pids(query),
+        gallery_pids=pids(gallery),
+        query_camids=camids(query),
+        gallery_camids=camids(gallery),
+        protocol=protocol,
+        distance=distance,
+    )
+
+
+def metrics(judgement: Judgement, **facts: Any) -> Mapping[str, Any]:
+    """The content of metrics.json: fractions, the protocol they were made by, and ``facts`` that tell of what."""
+    unread = len(judgement.query.unreadable) + len(judgement.gallery.unreadable)
+    return {**judgement.evaluation.to_dict(), **({"unreadable_images_left_out": unread} if unread else {}), **facts}

@@ -1,0 +1,199 @@
+"""The main job: fit an embedder, judge it, write the run down."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+
+from reid.data.datamodule import ReIDData
+from reid.errors import UserError
+from reid.losses.objective import Objective
+from reid.models.checkpoint import load_trained
+from reid.models.embedder import Embedder
+from reid.report import facts, metric_table, write_report
+from reid.runs.folder import RunFolder, environment, git_commit, write_csv, write_json, write_text
+from reid.runs.judge import Judgement, judge, metrics, score
+from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
+from reid.training.module import Augmentation, ReIDModule
+from reid.training.progress import Progress, TrainLog, read_log
+from reid.training.settings import TrainerSettings, build_trainer, use_bf16
+
+VALIDATION = ("mAP", "rank-1")
+
+
+def train(
+    *,
+    run: RunFolder,
+    resume: bool,
+    config: str,
+    data: ReIDData,
+    embedder: Embedder,
+    objective: Objective,
+    optimizer: Callable[..., torch.optim.Optimizer],
+    schedule: Callable[[float], float],
+    augment: Augmentation | None,
+    settings: TrainerSettings,
+    logger: Callable[..., Any] | None,
+    protocol: str,
+    distance: str,
+    cache_dir: Path | None,
+    skip_unreadable: bool,
+    spec: Mapping[str, Any],
+    seed: int,
+) -> Mapping[str, Any]:
+    """Train, judge, write ``run``; returns what metrics.json holds.
+
+    Raises:
+        UserError: among others a loss that is not finite, a checkpoint that cannot be written, a set without a match.
+    """
+    bf16, why = use_bf16(settings.precision, settings.device, embedder.backbone)
+    spec = {**spec, "bf16": bf16}
+    train_log = TrainLog(run.log, list(objective.losses), list(VALIDATION))
+    checkpoints = Checkpoints(
+        run.checkpoints,
+        every_n_epochs=settings.checkpoint_every_n_epochs,
+        monitor=f"val_{VALIDATION[0]}" if data.validation else None,
+    )
+    callbacks: list[Any] = [train_log, Progress(train_log.losses), checkpoints]
+    if settings.ema is not None:
+        from pytorch_lightning.callbacks import EMAWeightAveraging
+
+        callbacks.insert(0, EMAWeightAveraging(decay=settings.ema))
+    trainer = build_trainer(
+        settings,
+        root=str(run.path),
+        bf16=bf16,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
+        logger=logger(save_dir=run.path) if logger else False,
+    )
+    if settings.channels_last:
+        embedder = embedder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    summary = _summary(data, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
+    if trainer.is_global_zero:
+        print(facts(summary), flush=True)
+        if not resume:
+            write_text(run.config, config)
+            write_json(run.path / "environment.json", environment())
+            write_json(run.path / "data.json", data.split.describe())
+    module = ReIDModule(
+        embedder,
+        objective,
+        optimizer=optimizer,
+        schedule=schedule,
+        augment=augment,
+        score=partial(_validate, data, protocol, distance) if data.validation else None,
+        seed=seed,
+        spec=spec,
+        channels_last=settings.channels_last,
+    )
+    started = time.perf_counter()
+    _fit(trainer, module, data, run, resume)
+    seconds = time.perf_counter() - started
+    if not trainer.is_global_zero:
+        return {}
+    if train_log.seconds_trained:
+        rate = train_log.images_trained / train_log.seconds_trained
+        summary["training"] = f"{seconds:.0f} s, {rate:.0f} images/s in the training steps"
+    chosen, model = run.last, f"last epoch ({trainer.current_epoch})"
+    if checkpoints.best_epoch is not None:
+        chosen, model = run.best, f"best validation {VALIDATION[0]} (epoch {checkpoints.best_epoch})"
+    if settings.ema is not None:
+        model += f", moving average {settings.ema}"
+    judgement = judge(
+        load_trained(chosen, trust=True).embedder,
+        data.split,
+        cache_dir=cache_dir,
+        skip_unreadable=skip_unreadable,
+        batch_size=data.eval_batch,
+        device=settings.device,
+        bf16=bf16,
+        protocol=protocol,
+        distance=distance,
+    )
+    numbers = metrics(
+        judgement,
+        feature=embedder.feature,
+        split="test",
+        model=model,
+        checkpoint=str(chosen.relative_to(run.path)),
+        dataset=data.split.name,
+    )
+    _write_results(run, judgement, numbers, summary)
+    print(f"\n{metric_table(dict(numbers))}\n\nreport  {run.report}\nagain   python eval.py run={run.path}", flush=True)
+    return numbers
+
+
+def _fit(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder, resume: bool) -> None:
+    """Lightning's fit; an interruption says how to go on."""
+    again = f"python train.py resume={run.path}"
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=str(run.last) if resume else None, weights_only=True)
+    except SystemExit:
+        if trainer.interrupted:  # Lightning turns Ctrl-C into an exit
+            print(f"\ninterrupted; the last whole epoch is kept, go on with: {again}", file=sys.stderr)
+            raise SystemExit(130) from None
+        raise
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "the device is out of memory: lower data.identities or image.size, or try trainer.precision=bf16"
+        ) from error
+
+
+def _validate(data: ReIDData, protocol: str, distance: str, features: np.ndarray) -> Mapping[str, float]:
+    assert data.validation is not None
+    cut = len(data.validation.query)
+    found = score(
+        features[:cut], features[cut:], data.validation.query, data.validation.gallery, protocol, distance
+    ).to_dict()
+    return {name: found[name] for name in VALIDATION}
+
+
+def _summary(
+    data: ReIDData, embedder: Embedder, settings: TrainerSettings, precision: str, run: RunFolder, seed: int
+) -> dict[str, str]:
+    """The opening lines: what the run is about to do."""
+    split, validation = data.split, data.validation
+    parameters = sum(p.numel() for p in embedder.parameters())
+    identities = data.num_classes
+    held = f"; {len({r.pid for r in validation.query})} identities held out to choose on" if validation else ""
+    backbone = embedder.backbone
+    batch = f"{data.batch_images} images, {data.steps_per_epoch()} steps an epoch, {settings.max_epochs} epochs"
+    return {
+        "data": f"{split.name} in {split.root}",
+        "train": f"{len(data.train_images)} images of {identities} identities{held}",
+        "test": f"{len(split.query)} queries, {len(split.gallery)} gallery images",
+        "net": f"{backbone.name}, {parameters / 1e6:.1f} M parameters, "
+        f"embedding of {embedder.dim}",
+        "weights": backbone.origin,
+        "images": f"{embedder.image_size[0]}x{embedder.image_size[1]}, last map {embedder.map_size[0]}x{embedder.map_size[1]}",
+        "batch": batch,
+        "device": f"{settings.device} x {settings.devices}, precision {precision}",
+        "seed": f"{seed}, source {git_commit() or 'outside git'}",
+        "run": str(run.path),
+    }
+
+
+def _write_results(
+    run: RunFolder, judgement: Judgement, numbers: Mapping[str, Any], summary: Mapping[str, str]
+) -> None:
+    write_csv(
+        run.per_query, ["query", "pid", "camid", "AP", "first_match", "last_match"], judgement.per_query()
+    )
+    write_report(
+        run.report,
+        title=run.path.name,
+        summary=dict(summary),
+        metrics=dict(numbers),
+        cmc=judgement.evaluation.cmc,
+        log=[dict(row) for row in read_log(run.log)],
+        ranked=judgement.ranked(),
+        config=run.config.read_text(),
+    )
+    write_json(run.metrics, numbers)  # last: a run with metrics.json is complete

@@ -1,0 +1,96 @@
+"""One training step, and the features of the held-out identities."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from reid.errors import UserError
+from reid.losses.objective import Objective
+from reid.models.embedder import Embedder
+
+Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+Score = Callable[[np.ndarray], Mapping[str, float]]
+
+
+class ReIDModule(pl.LightningModule):
+    """An Embedder in training.
+
+    Args:
+        embedder: the network.
+        objective: (feature, logits, labels) -> (loss, terms).
+        optimizer: parameters -> optimiser.
+        schedule: share of the run done, 0..1 -> factor on the learning rate.
+        augment: (uint8 images [B, 3, H, W], generator) -> images, or None.
+        score: features float32 [N, D] of the validation images -> metrics by name; None without validation.
+        seed: start of the random streams. Each epoch and each step begins a stream of its own, so that a resumed run
+            draws the same numbers as one that was never stopped.
+        spec: plain values that rebuild the embedder; written into every checkpoint.
+        channels_last: memory format of the images.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        objective: Objective,
+        *,
+        optimizer: Callable[..., Optimizer],
+        schedule: Callable[[float], float],
+        augment: Augmentation | None = None,
+        score: Score | None = None,
+        seed: int = 0,
+        spec: Mapping[str, Any] | None = None,
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__()
+        self.embedder, self.objective = embedder, objective
+        self._optimizer, self._schedule, self._augment, self._score = optimizer, schedule, augment, score
+        self._seed, self._spec = seed, dict(spec or {})
+        self._format = torch.channels_last if channels_last else torch.contiguous_format
+        self._found: list[Tensor] = []
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        images, labels = batch  # uint8 [B, 3, H, W], int64 [B]
+        if self._augment is not None:
+            images = self._augment(images, self._generator(2, self.global_step))
+        feature, logits = self.embedder.classify(images.contiguous(memory_format=self._format))
+        loss, terms = self.objective(feature, logits, labels)
+        if not torch.isfinite(loss):
+            raise UserError(
+                f"the loss is {loss.item()} at epoch {self.current_epoch}, batch {batch_idx} (step {self.global_step}): "
+                "lower optimizer.lr, or try trainer.precision=32; the last good checkpoint is kept"
+            )
+        return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])
+        total = max(1, int(self.trainer.estimated_stepping_batches))
+        scheduler = LambdaLR(optimizer, lambda step: self._schedule(min(step / total, 1.0)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self._derive(1, self.current_epoch))
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._found.append(self.embedder(batch[0].contiguous(memory_format=self._format)).float().cpu())
+
+    def on_validation_epoch_end(self) -> None:
+        features = torch.cat(self._found).numpy()
+        self._found.clear()
+        if self._score is not None and not self.trainer.sanity_checking:
+            self.log_dict({f"val_{k}": float(v) for k, v in self._score(features).items()})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["reid"] = self._spec
+
+    def _generator(self, stream: int, count: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(self._derive(stream, count))
+
+    def _derive(self, stream: int, count: int) -> int:
+        words = [self._seed, stream, count, self.global_rank]
+        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)

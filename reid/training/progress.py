@@ -1,0 +1,140 @@
+"""What training tells while it runs: a bar on the terminal and train_log.csv."""
+
+import csv
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from tqdm import tqdm
+
+
+class TrainLog(Callback):
+    """One row an epoch into a CSV file: mean losses, learning rate, images/s of the epoch's training, validation.
+
+    Rows of epochs that a resumed run trains again are dropped first, so the file has each epoch once. A row is on
+    the disk before the epoch's checkpoint is.
+    """
+
+    def __init__(self, path: Path, terms: list[str], val_metrics: list[str]) -> None:
+        self.path = path
+        self.losses = ["loss", *terms]
+        self.val = [f"val_{m}" for m in val_metrics]
+        self.columns = ["epoch", "step", "lr", *self.losses, "images_per_s", "seconds", *self.val]
+        self.images_trained = 0
+        self.seconds_trained = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        rows = [r for r in read_log(self.path) if int(r["epoch"]) <= trainer.current_epoch]
+        partial = self.path.with_suffix(".partial")
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+        partial.replace(self.path)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._begin = self._end = time.perf_counter()
+        self._images = 0
+        self._sums: dict[str, torch.Tensor] = {}
+        self._steps = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._steps += 1
+        self._images += len(batch[1]) * trainer.world_size
+        for name in self.losses:
+            value = outputs[name].detach()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+        if trainer.logger and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            values = {f"train/{name}": float(outputs[name]) for name in self.losses}
+            trainer.logger.log_metrics({**values, "train/lr": _rate(trainer)}, step=trainer.global_step)
+        self._end = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        seconds = self._end - self._begin  # without validation, which runs after the last batch
+        self.images_trained += self._images
+        self.seconds_trained += seconds
+        row: dict[str, Any] = {
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step,
+            "lr": f"{_rate(trainer):.3e}",
+            "images_per_s": f"{self._images / max(seconds, 1e-9):.1f}",
+            "seconds": f"{seconds:.2f}",
+        }
+        row |= {name: f"{float(total) / self._steps:.5f}" for name, total in self._sums.items()}
+        fresh = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+        row |= {k: f"{float(trainer.callback_metrics[k]):.5f}" for k in self.val if fresh and k in trainer.callback_metrics}
+        if trainer.is_global_zero:
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, self.columns).writerow(row)
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def read_log(path: Path) -> list[dict[str, str]]:
+    """The whole rows of a train_log.csv; a line cut short by a crash is left out."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if None not in row.values() and None not in row]
+
+
+class Progress(Callback):
+    """A bar over the whole run where stderr is a terminal, else one line an epoch."""
+
+    def __init__(self, losses: list[str]) -> None:
+        self.losses = losses
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._started, self._images, self._first = time.perf_counter(), 0, trainer.global_step
+        shown = trainer.is_global_zero and sys.stderr.isatty()
+        total = int(trainer.estimated_stepping_batches)
+        self._bar = tqdm(total=total, initial=trainer.global_step, unit="step", disable=not shown, dynamic_ncols=True)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._images += len(batch[1]) * trainer.world_size
+        self._last = outputs
+        if not self._bar.disable:
+            self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
+            self._bar.set_postfix_str(f"{self._losses()} {self._rate():.0f} images/s", refresh=False)
+            self._bar.update()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero or sys.stderr.isatty():
+            return
+        done, total = trainer.global_step, int(trainer.estimated_stepping_batches)
+        spent = time.perf_counter() - self._started
+        left = spent / max(done - self._first, 1) * (total - done)
+        val = "".join(f" {k} {float(v):.3f}" for k, v in trainer.callback_metrics.items() if k.startswith("val_"))
+        print(
+            f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {self._losses()}{val} "
+            f"{self._rate():.0f} images/s, {left:.0f} s left",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "_bar"):
+            self._bar.close()
+
+    def _losses(self) -> str:
+        return " ".join(f"{name} {float(self._last[name]):.3f}" for name in self.losses)
+
+    def _rate(self) -> float:
+        return self._images / (time.perf_counter() - self._started)
+
+
+def _rate(trainer: pl.Trainer) -> float:
+    return float(trainer.optimizers[0].param_groups[0]["lr"])
