@@ -53,7 +53,7 @@ def experiment(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     if resumed:  # the weights come from the checkpoint
         cfg.backbone |= {k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone}
     backbone = build(cfg.backbone, "backbone")
-    cache_dir = Path(cfg.image.cache_dir).expanduser() if cfg.image.cache else None
+    cache_dir = _cache_dir(cfg)
     data = ReIDData(
         split,
         validation=validation,
@@ -100,11 +100,58 @@ def experiment(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     }
 
 
-def read_split(node: DictConfig, seed: int) -> tuple[Split, Split | None]:
-    """The data set that a ``dataset`` node names, and its held-out identities where it asks for them."""
+def judgement(cfg: DictConfig) -> dict[str, Any]:
+    """The arguments of ``reid.runs.evaluate.evaluate_again`` for an eval config."""
+    from reid.models.checkpoint import load_trained
+    from reid.models.embedder import FEATURES
+    from reid.training.settings import device_for
+
+    device = device_for(cfg.accelerator, option="accelerator")
+    run = None
+    if cfg.checkpoint is not None:
+        if cfg.get("dataset") is None:
+            raise UserError("checkpoint= needs the data to judge on: add dataset=NAME dataset.root=FOLDER")
+        checkpoint, model, option = Path(cfg.checkpoint).expanduser(), Path(cfg.checkpoint).name, "checkpoint"
+    else:
+        run = RunFolder.open(cfg.run, option="run") if cfg.run else RunFolder.newest(Path(cfg.run_root))
+        run.need_checkpoint(option="run")
+        checkpoint, model = run.reported()
+        option = "run"
+    dataset, again = cfg.get("dataset"), False
+    if dataset is None and run is not None:
+        dataset, again = OmegaConf.load(run.config).dataset, True
+    split = read_split(dataset, seed=0, whole=True)[0]
+    trained = load_trained(checkpoint, option=option, trust=run is not None)
+    evaluation = {**trained.spec["evaluation"], **{k: v for k, v in cfg.evaluation.items() if v is not None}}
+    feature = evaluation.pop("feature", None)
+    if feature is not None:
+        if feature not in FEATURES:
+            raise UserError(f"evaluation.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
+        trained.embedder.feature = feature
+    return {
+        "trained": trained,
+        "checkpoint": checkpoint,
+        "split": split,
+        "cache_dir": _cache_dir(cfg),
+        "skip_unreadable": cfg.data.skip_unreadable,
+        "device": device,
+        "model": model,
+        "output": Path(cfg.output).expanduser() if cfg.output else None,
+        "recorded": run.metrics if run is not None and again else None,
+        **evaluation,
+    }
+
+
+def read_split(node: DictConfig, seed: int, whole: bool = False) -> tuple[Split, Split | None]:
+    """The data set that a ``dataset`` node names, and its held-out identities where it asks for them.
+
+    ``whole`` leaves the training part as it is read, for judging.
+    """
     given: dict[Any, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
     reader = {k: v for k, v in given.items() if k not in ("name", "val_fraction", "limit_identities", "image_size")}
     split = replace(build(OmegaConf.create(reader), "dataset"), name=str(node.name))
+    if whole:
+        return split, None
     if node.get("limit_identities"):
         split = first_identities(split, node.limit_identities)
     if node.get("val_fraction"):
@@ -176,6 +223,10 @@ def _size(size: Any) -> tuple[int, int]:
     if OmegaConf.is_list(size) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size):
         return int(size[0]), int(size[1])
     raise UserError(f"image.size={size} must be [height,width] in pixels, as image.size=[256,128]")
+
+
+def _cache_dir(cfg: DictConfig) -> Path | None:
+    return Path(cfg.image.cache_dir).expanduser() if cfg.image.cache else None
 
 
 def _call(node: Any) -> Mapping[str, Any]:

@@ -34,12 +34,12 @@ def match_ranks(inputs: Inputs, *, score_bytes: int = 2**26) -> list[Ints]:
     """Rank every true match of every query exactly; see the definition at the top of this file.
 
     Queries go through in blocks of about ``score_bytes`` of float64 scores (at least one query), and float64 copies of
-    the features exist only a block at a time, so memory beyond the features does not grow with the number of queries.
+    the features exist only a block at a time: beyond the features and the ranks, memory is constant for a gallery.
 
     Returns:
         One ascending int64 array of 1-based ranks a query; empty where the query has no match.
     """
-    first_copy = _first_copies(inputs.gallery)
+    copies = first_copies(inputs.gallery)
     ranks = []
     for block, scores, tolerance in _score_blocks(inputs, max(1, score_bytes // (8 * len(inputs.gallery)))):
         match, junk = inputs.judge(block)
@@ -47,9 +47,8 @@ def match_ranks(inputs: Inputs, *, score_bytes: int = 2**26) -> list[Ints]:
         for query, row, row_match, row_tolerance in zip(inputs.query[block], scores, match, tolerance, strict=True):
             matches = np.flatnonzero(row_match)
             close = _unsettled(row, matches, row_tolerance)
-            if close.size:  # copies of one row are scored once: a collapsed network costs no more than a good one
-                rows, copy = np.unique(first_copy[close], return_inverse=True)
-                row[close] = pair_scores(query, inputs.gallery, rows, inputs.distance)[copy]
+            if close.size:
+                row[close] = pair_scores(query, inputs.gallery, copies[close], inputs.distance)
             ranks.append(np.sort(np.array([_rank(row, int(m)) for m in matches], dtype=np.int64)))
     return ranks
 
@@ -57,7 +56,8 @@ def match_ranks(inputs: Inputs, *, score_bytes: int = 2**26) -> list[Ints]:
 def pair_scores(query: NDArray[np.float32], gallery: NDArray[np.float32], rows: Ints, distance: Distance) -> Floats:
     """Score one query [D] against ``gallery[rows]`` in float64 as defined above; [len(rows)], larger is better.
 
-    Every pair is computed alone, so equal rows get equal scores wherever they lie.
+    Every pair is computed alone, so equal rows get equal scores wherever they lie. An index given many times is scored
+    once: with the indices of ``first_copies`` the gallery of a collapsed network costs no more than a good one.
 
     >>> gallery = np.array([[3, 4], [0, 0], [-2, 0]], dtype=np.float32)
     >>> pair_scores(np.float32([1, 0]), gallery, np.arange(3), "cosine").tolist()
@@ -66,6 +66,7 @@ def pair_scores(query: NDArray[np.float32], gallery: NDArray[np.float32], rows: 
     [-20.0, -1.0, -9.0]
     """
     q = np.ascontiguousarray(query, dtype=np.float64)
+    rows, repeats = np.unique(rows, return_inverse=True)
     scores = np.zeros(len(rows))
     for start in range(0, len(rows), _GALLERY_ROWS):
         part = slice(start, start + _GALLERY_ROWS)
@@ -75,7 +76,17 @@ def pair_scores(query: NDArray[np.float32], gallery: NDArray[np.float32], rows: 
         else:
             norms = np.sqrt(np.square(q).sum()) * np.sqrt(np.square(g).sum(axis=1))
             np.divide((g * q).sum(axis=1), norms, out=scores[part], where=norms > 0)
-    return scores
+    return scores[repeats]
+
+
+def first_copies(rows: NDArray[np.float32]) -> Ints:
+    """For each row the index of the first row with the same bytes; [len(rows)] int64.
+
+    >>> first_copies(np.float32([[1, 2], [3, 4], [1, 2]])).tolist()
+    [0, 1, 0]
+    """
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(hashlib.sha256(row.tobytes()).digest(), i) for i, row in enumerate(rows)])
 
 
 def _rank(row: Floats, match: int) -> int:
@@ -142,9 +153,3 @@ def _tolerance(norms: Floats, dimensions: int) -> Floats:
     norms and divisions included, by (D + 2) u S. Two scores need twice the larger; the 16 u S added cover u^2.
     """
     return 4 * (dimensions + 8) * 2.0**-53 * np.square(norms)
-
-
-def _first_copies(rows: NDArray[np.float32]) -> Ints:
-    """For each row the index of the first row with the same bytes."""
-    first: dict[bytes, int] = {}
-    return np.array([first.setdefault(hashlib.sha256(row.tobytes()).digest(), i) for i, row in enumerate(rows)])

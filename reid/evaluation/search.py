@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reid.errors import UserError
 from reid.evaluation.inputs import Inputs, check_inputs
 from reid.evaluation.protocol import Ints, Protocol
-from reid.evaluation.ranking import Floats, pair_scores
+from reid.evaluation.ranking import Floats, first_copies, pair_scores
 
 _QUERIES = 256  # a block
 
@@ -31,7 +31,7 @@ def ranked_gallery(
 
     A FAISS ``IndexFlatIP`` (cosine) or ``IndexFlatL2`` searches in float32, 256 queries at a time, for more candidates
     than k: until those left behind are further from the k-th than float32 can err. The candidates are then scored in
-    float64 and sorted.
+    float64 and sorted. FAISS holds the gallery in memory, so two float32 copies of the features exist meanwhile.
 
     Args:
         query_features: as for ``evaluate``, and so are the next seven.
@@ -67,6 +67,7 @@ def ranked_gallery(
     index = (faiss.IndexFlatIP if inputs.distance == "cosine" else faiss.IndexFlatL2)(gallery.shape[1])
     index.add(gallery)
 
+    copies = first_copies(inputs.gallery)
     lists = np.full((len(query), k), -1, dtype=np.int64)
     for start in range(0, len(query), _QUERIES):
         _, junk = inputs.judge(slice(start, start + _QUERIES))
@@ -82,7 +83,7 @@ def ranked_gallery(
                 threshold = _threshold(near[kept], k, query.shape[1])
                 if near[-1] < threshold or candidates == len(gallery):
                     rows = rows[kept & (near >= threshold)]
-                    exact = pair_scores(inputs.query[i], inputs.gallery, rows, inputs.distance)
+                    exact = pair_scores(inputs.query[i], inputs.gallery, copies[rows], inputs.distance)
                     best = rows[np.lexsort((rows, -exact))][:k]
                     lists[i, : len(best)] = best
                 else:

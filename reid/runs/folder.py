@@ -67,6 +67,13 @@ class RunFolder:
             raise UserError(f"{option}={path} is not a run folder (it has no config.yaml)")
         return run
 
+    def reported(self) -> tuple[Path, str]:
+        """The checkpoint whose numbers the run reports, and the words for it; the last one before there are numbers."""
+        if not self.metrics.is_file():
+            return self.last, "last.ckpt of an unfinished run"
+        told = json.loads(self.metrics.read_text())
+        return self.path / told["checkpoint"], told["model"]
+
     @classmethod
     def newest(cls, root: Path) -> "RunFolder":
         """The run that wrote a checkpoint last."""

@@ -65,12 +65,12 @@ class TrainerSettings:
         return device_for(self.accelerator)
 
 
-def device_for(accelerator: str) -> torch.device:
-    """``auto``, ``cpu`` or ``gpu`` as a torch device; UserError where there is no such device."""
+def device_for(accelerator: str, *, option: str = "trainer.accelerator") -> torch.device:
+    """``auto``, ``cpu`` or ``gpu`` as a torch device; UserError names ``option`` where there is no such device."""
     if accelerator not in ("auto", "cpu", "gpu"):
-        raise UserError(f"trainer.accelerator={accelerator} is unknown: choose auto, cpu or gpu")
+        raise UserError(f"{option}={accelerator} is unknown: choose auto, cpu or gpu")
     if accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError("trainer.accelerator=gpu but this machine has no CUDA device: choose trainer=cpu or trainer=auto")
+        raise UserError(f"{option}=gpu but this machine has no CUDA device: choose auto or cpu")
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 

@@ -62,7 +62,7 @@ def plan(train_identities: int, test_identities: int, seed: int) -> list[Shot]:
         shots.append(Shot(folder, pid, camera, len(shots) + 1, who, heading))
 
     def headings() -> np.ndarray:
-        return rng.normal(0, 0.6, len(CAMERAS) + 1)  # a person keeps one direction in front of one camera
+        return rng.normal(0, 0.5, len(CAMERAS) + 1)  # a person keeps one direction in front of one camera
 
     pids = 1 + rng.permutation(train_identities + test_identities)
     for pid in sorted(int(p) for p in pids[:train_identities]):
@@ -78,7 +78,7 @@ def plan(train_identities: int, test_identities: int, seed: int) -> list[Shot]:
     for i in range(3 * test_identities // 2):
         add(FOLDERS[2], -1, int(rng.integers(1, 7)), i, float(rng.uniform(-3, 3)))
     for i in range(2 * test_identities):
-        add(FOLDERS[2], 0, int(rng.integers(1, 7)), i, float(rng.normal(0, 0.6)))
+        add(FOLDERS[2], 0, int(rng.integers(1, 7)), i, float(rng.normal(0, 0.5)))
     return shots
 
 

@@ -35,12 +35,12 @@ class Camera:
 
 
 CAMERAS: tuple[Camera, ...] = (
-    Camera("plaza", (1.06, 1.00, 0.92), 1.05, 0.90, 0.3, 0.2, 1.00, 0.3, 1.00, 4, "pole"),
-    Camera("park", (0.93, 1.03, 0.90), 0.95, 1.10, 2.9, 0.5, 0.95, 0.4, 0.90, 5, "hedge"),
-    Camera("shop", (1.09, 0.98, 0.84), 1.10, 1.00, 1.2, 0.8, 1.03, 0.3, 0.95, 5, "shelf"),
-    Camera("metro", (0.88, 0.98, 1.10), 0.80, 1.05, -1.2, 0.6, 0.98, 0.4, 0.85, 8, "pole"),
-    Camera("street", (0.98, 0.98, 1.05), 0.90, 1.30, 3.6, 0.3, 0.97, 0.5, 0.90, 9, "bench"),
-    Camera("hall", (1.03, 1.05, 1.00), 0.75, 0.85, -0.4, 1.0, 1.02, 0.5, 0.85, 5, "shelf"),
+    Camera("plaza", (1.05, 1.00, 0.93), 1.05, 0.92, 0.3, 0.2, 1.00, 0.3, 1.00, 4, "pole"),
+    Camera("park", (0.94, 1.03, 0.92), 0.95, 1.08, 2.9, 0.4, 0.96, 0.4, 0.92, 5, "hedge"),
+    Camera("shop", (1.08, 0.98, 0.88), 1.08, 1.00, 1.2, 0.7, 1.03, 0.3, 0.95, 5, "shelf"),
+    Camera("metro", (0.90, 0.98, 1.08), 0.85, 1.05, -1.2, 0.5, 0.98, 0.4, 0.88, 7, "pole"),
+    Camera("street", (0.98, 0.98, 1.04), 0.92, 1.22, 3.6, 0.3, 0.97, 0.5, 0.92, 8, "bench"),
+    Camera("hall", (1.02, 1.04, 1.00), 0.82, 0.88, -0.4, 0.8, 1.02, 0.5, 0.88, 5, "shelf"),
 )
 
 
@@ -157,7 +157,7 @@ def take_picture(
     """
     spec = CAMERAS[camera - 1]
     canvas = Image.new("RGBA", (WIDTH, HEIGHT))
-    if rng.random() < 0.15:
+    if rng.random() < 0.12:
         other = draw_figure(passer_by, Pose(rng.uniform(-math.pi, math.pi), rng.uniform(0, 6.3), spec.tilt))
         canvas.paste(other, (int(rng.choice((-1, 1)) * rng.uniform(70, 110)), int(rng.uniform(-22, 0))), other)
     if person is not None:
@@ -166,7 +166,7 @@ def take_picture(
         shadow.ellipse((CENTRE - 52, FEET - 12, CENTRE + 52, FEET + 8), fill=(30, 30, 34, 120))
         figure = draw_figure(person, pose)
         canvas.alpha_composite(figure)
-    if rng.random() < 0.12:
+    if rng.random() < 0.10:
         _occlude(canvas, spec.occluder, rng)
     box = _crop_box(spec, rng, junk)
     layer = canvas.resize(SIZE, Image.Resampling.BILINEAR, box=box)
@@ -191,9 +191,9 @@ def _expose(picture: Image.Image, spec: Camera, rng: np.random.Generator) -> Ima
     grey = np.array([0.299, 0.587, 0.114])
     mix = spec.saturation * rng.uniform(0.9, 1.1)
     matrix = mix * np.eye(3) + (1 - mix) * grey  # rows: output channel
-    gains = np.array(spec.gains) * rng.uniform(0.95, 1.05, 3) * rng.uniform(0.85, 1.12)
+    gains = np.array(spec.gains) * rng.uniform(0.96, 1.04, 3) * rng.uniform(0.88, 1.1)
     pixels = np.asarray(picture, np.float32) @ (matrix * gains[:, None]).T.astype(np.float32)
-    slope = rng.uniform(-0.15, 0.15, 2).astype(np.float32)
+    slope = rng.uniform(-0.13, 0.13, 2).astype(np.float32)
     across = np.linspace(-1, 1, SIZE[0], dtype=np.float32)[None, :, None] * slope[0]
     down = np.linspace(-1, 1, SIZE[1], dtype=np.float32)[:, None, None] * slope[1]
     pixels *= 1 + across + down

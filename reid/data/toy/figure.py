@@ -373,11 +373,13 @@ def draw_figure(person: Person, pose: Pose) -> Image.Image:
     _on_back(brush, person, body)
     _head(brush, person, body)
     _in_hand(brush, person, body)
-    return _colour(np.asarray(brush.labels), person, body, hem)
+    return _colour(brush.labels, person, body, hem)
 
 
-def _colour(labels: np.ndarray, person: Person, body: _Body, hem: float) -> Image.Image:
+def _colour(drawn: Image.Image, person: Person, body: _Body, hem: float) -> Image.Image:
     """Look materials up in the person's colours, lay patterns over cloth, darken seams and the rim of the body."""
+    left, upper, right, lower = drawn.getbbox() or (0, 0, WIDTH, HEIGHT)
+    labels = np.asarray(drawn)[upper:lower, left:right]
     top, bottom = person.top_cloth, person.bottom_cloth
     table = np.zeros((32, 3), np.uint8)
     plain = (None, person.skin, person.hair_colour, top.colours[0], person.inner, bottom.colours[0], person.shoe_colour)
@@ -387,10 +389,10 @@ def _colour(labels: np.ndarray, person: Person, body: _Body, hem: float) -> Imag
             table[material] = colour
             table[material + FAR] = [int(0.72 * c) for c in colour]
     rgb = table[labels]
-    u = _X / body.girth + 0.05 * body.side  # a turn of the body carries the pattern round
+    u = _X[:, left:right] / body.girth + 0.05 * body.side  # a turn of the body carries the pattern round
     spans = ((TOP, top, body.shoulder, hem), (BOTTOM, bottom, body.hip, 0.97))
     for material, cloth, start, end in spans:
-        mask = pattern_mask(cloth, u, _Y, start, end)
+        mask = pattern_mask(cloth, u, _Y[upper:lower], start, end)
         if mask is not None:
             second = np.asarray(cloth.colours[1], np.float32)
             rgb[mask & (labels == material)] = second.astype(np.uint8)
@@ -398,8 +400,11 @@ def _colour(labels: np.ndarray, person: Person, body: _Body, hem: float) -> Imag
     seam = np.zeros(labels.shape, bool)
     seam[:, 1:] |= labels[:, 1:] != labels[:, :-1]
     seam[1:] |= labels[1:] != labels[:-1]
-    alpha = Image.fromarray(np.where(labels > 0, 255, 0).astype(np.uint8))
-    inside = np.asarray(alpha.filter(ImageFilter.BoxBlur(7)), np.float32) * np.float32(0.42 / 255) + np.float32(0.58)
+    alpha = drawn.point([0] + 255 * [255])
+    rim = np.asarray(alpha.filter(ImageFilter.BoxBlur(7)))[upper:lower, left:right]
+    inside = rim.astype(np.float32) * np.float32(0.42 / 255) + np.float32(0.57)
     inside[seam] *= np.float32(0.8)
-    shaded = (rgb * inside[:, :, None]).astype(np.uint8)
-    return Image.fromarray(np.dstack((np.minimum(shaded, 255), np.asarray(alpha))))
+    picture = Image.new("RGBA", (WIDTH, HEIGHT))
+    picture.paste(Image.fromarray((rgb * inside[:, :, None]).astype(np.uint8)), (left, upper))
+    picture.putalpha(alpha)
+    return picture

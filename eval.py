@@ -1,0 +1,16 @@
+"""Judge a trained embedding:  python eval.py [run=RUN]   or   python eval.py checkpoint=FILE dataset=NAME dataset.root=..."""
+
+from omegaconf import DictConfig
+
+from reid.door import command
+
+
+def main(cfg: DictConfig) -> None:
+    from reid.door.build import judgement  # torch is imported after --help and spelling errors are dealt with
+    from reid.runs.evaluate import evaluate_again
+
+    evaluate_again(**judgement(cfg))
+
+
+if __name__ == "__main__":
+    command.run(main, config_name="eval")

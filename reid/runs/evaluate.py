@@ -1,0 +1,68 @@
+"""Judge a trained model again, on its own test set or on another."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from reid.data.records import Split
+from reid.errors import UserError
+from reid.models.checkpoint import Trained
+from reid.report import facts, metric_table
+from reid.runs.folder import write_json
+from reid.runs.judge import judge, metrics
+
+
+def evaluate_again(
+    *,
+    trained: Trained,
+    checkpoint: Path,
+    split: Split,
+    cache_dir: Path | None,
+    skip_unreadable: bool,
+    batch_size: int,
+    device: torch.device,
+    protocol: str,
+    distance: str,
+    model: str,
+    output: Path | None,
+    recorded: Path | None,
+) -> Mapping[str, Any]:
+    """Print the metric table and return the numbers.
+
+    Args:
+        trained: the embedder and what its checkpoint says of it.
+        output: a JSON file for the numbers, or None.
+        recorded: a metrics.json to compare with, or None; whether the numbers are the same is said.
+    """
+    if output is not None and not output.parent.is_dir():
+        raise UserError(f"output={output}: the folder {output.parent} does not exist")
+    embedder = trained.embedder
+    print(facts({
+        "checkpoint": f"{checkpoint} (epoch {trained.epoch + 1})",
+        "net": f"{embedder.backbone.name}, embedding of {embedder.dim}, images {embedder.image_size[0]}x{embedder.image_size[1]}",
+        "data": f"{split.name} in {split.root}: {len(split.query)} queries, {len(split.gallery)} gallery images",
+        "device": f"{device}, precision {'bf16' if trained.spec['bf16'] else '32'}",
+    }), flush=True)  # fmt: skip
+    judgement = judge(
+        embedder,
+        split,
+        cache_dir=cache_dir,
+        skip_unreadable=skip_unreadable,
+        batch_size=batch_size,
+        device=device,
+        bf16=trained.spec["bf16"],
+        protocol=protocol,
+        distance=distance,
+    )
+    numbers = metrics(judgement, feature=embedder.feature, split="test", model=model, dataset=split.name)
+    print(f"\n{metric_table(numbers)}")
+    if output is not None:
+        write_json(output, numbers)
+    if recorded is not None and recorded.is_file():
+        before = json.loads(recorded.read_text())
+        differ = [f"{k} is {v}, was {before[k]}" for k, v in numbers.items() if k in before and before[k] != v]
+        print(f"\n{'the same as' if not differ else 'not as'} in {recorded}{': ' if differ else ''}{'; '.join(differ)}")
+    return numbers
