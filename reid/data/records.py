@@ -75,8 +75,9 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """Set a fraction of the training identities aside, to choose settings on without touching the test set.
 
     Returns the split without them, and a validation split whose query holds the first picture of each identity in
-    each of its cameras and whose gallery holds the rest. An identity that one camera alone has seen is never held
-    out: under the same-camera rule it could not be found.
+    each of its cameras and whose gallery holds the rest. Every query can be found under the same-camera rule: a
+    picture that no other camera's gallery picture would match goes to the gallery, and an identity that one camera
+    alone has seen is never held out.
     """
     if not 0 < fraction < 1:
         raise UserError(f"dataset.val_fraction={fraction} must lie between 0 and 1 (0 turns it off)")
@@ -91,7 +92,12 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
             f"{len(eligible)} of which two cameras have seen: choose another fraction"
         )
     held = set(np.random.default_rng([seed, 0x7A11]).permutation(eligible)[:count].tolist())
-    query = [views[0] for pid in sorted(held) for views in seen[pid].values()]
+    query = [
+        views[0]
+        for pid in sorted(held)
+        for cam, views in seen[pid].items()
+        if any(len(others) > 1 for other, others in seen[pid].items() if other != cam)
+    ]
     chosen = set(query)
     return (
         replace(split, train=tuple(r for r in split.train if r.pid not in held)),

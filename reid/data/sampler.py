@@ -1,6 +1,7 @@
 """P identities x K images: the batches that hard mining needs."""
 
 from collections.abc import Iterator
+from math import gcd
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -14,8 +15,8 @@ class IdentitySampler(Sampler[list[int]]):
     In an epoch every identity is drawn exactly once. The last batch is not left small: the identities are dealt into
     ``ceil(identities / P)`` batches whose sizes differ by one identity at most.
 
-    - An identity with more than K images shows others in the next epoch: its shuffled images are cycled through, so
-      all of them are seen equally often.
+    - An identity with more than K images shows K different ones, and others in the next epoch: its shuffled images
+      are cycled through and shuffled anew when the cycle closes, so all of them are seen equally often.
     - An identity with fewer than K images repeats some, each as often as the others give or take one.
     - The order depends on ``seed`` and the epoch alone, so a resumed run draws what the unbroken one would have.
     - For several processes the global batch is drawn first and its identities are dealt to the ranks.
@@ -45,15 +46,21 @@ class IdentitySampler(Sampler[list[int]]):
             )
         if images > most:
             raise UserError(f"data.images={images} but no training identity has more than {most} images: choose fewer")
-        if identities * images // world_size < 2:
+        self._p, self._k, self._seed = identities, images, seed
+        smallest = len(self._members) // len(self) // world_size  # identities in the smallest share of a batch
+        if smallest < 1:
+            raise UserError(f"data.identities={identities} cannot be dealt to {world_size} processes: choose more")
+        if smallest * images < 2:
             raise UserError(
                 "a batch of one image cannot train a net with BatchNorm: raise data.identities or data.images"
             )
-        if identities < world_size:
-            raise UserError(f"data.identities={identities} cannot be dealt to {world_size} processes: choose more")
-        self._p, self._k, self._seed = identities, images, seed
         self._rank, self._world_size = rank, world_size
         self._epoch = 0
+
+    @property
+    def sampler(self) -> "IdentitySampler":
+        """Itself: of a batch sampler Lightning calls ``set_epoch`` on the ``sampler`` inside."""
+        return self
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that the next iteration draws; Lightning calls it."""
@@ -69,11 +76,8 @@ class IdentitySampler(Sampler[list[int]]):
             yield [int(i) for identity in share for i in self._draw(identity)]
 
     def _draw(self, identity: int) -> np.ndarray:
-        """K images of one identity: the epoch's window on an endless sequence of its shuffled images."""
+        """K images of one identity: the epoch's window on its shuffled images, laid in a circle."""
         members = self._members[identity]
-        first = self._epoch * self._k
-        picks = [self._lap(identity, lap)[place] for lap, place in (divmod(first + j, len(members)) for j in range(self._k))]
-        return members[picks]
-
-    def _lap(self, identity: int, lap: int) -> np.ndarray:
-        return np.random.default_rng([self._seed, 2, identity, lap]).permutation(len(self._members[identity]))
+        circle, step = divmod(self._epoch, len(members) // gcd(len(members), self._k))  # windows until it closes
+        order = np.random.default_rng([self._seed, 2, identity, circle]).permutation(len(members))
+        return members[order[(step * self._k + np.arange(self._k)) % len(members)]]

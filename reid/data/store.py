@@ -3,8 +3,8 @@
 import hashlib
 import json
 import logging
-import os
 import shutil
+import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,7 +106,7 @@ def _verified(folder: Path) -> dict | None:
         pixels = np.load(folder / "images.npy", mmap_mode="r")
         if _checksum(pixels) == meta["crc32"]:
             return meta
-    except (OSError, ValueError, KeyError):
+    except (OSError, EOFError, ValueError, KeyError, TypeError):
         pass
     log.warning("the image store %s is damaged and is built again", folder)
     return None
@@ -120,7 +120,7 @@ def _checksum(pixels: np.ndarray) -> int:
 
 
 def _build(folder: Path, records: Sequence[Record], size: tuple[int, int], skip_unreadable: bool) -> None:
-    partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
+    partial = folder.with_name(f"{folder.name}.partial-{uuid.uuid4().hex[:12]}")
     try:
         partial.mkdir(parents=True)
         shape = (len(records), *size, 3)
@@ -143,12 +143,12 @@ def _build(folder: Path, records: Sequence[Record], size: tuple[int, int], skip_
         meta = {"crc32": _checksum(pixels), "images": len(records), "size": list(size), "unreadable": bad}
         (partial / "store.json").write_text(json.dumps(meta))
         del pixels
-        shutil.rmtree(folder, ignore_errors=True)
         try:
             partial.rename(folder)
-        except OSError:
-            if _verified(folder) is None:  # otherwise another process built the same store first
-                raise
+        except OSError:  # a damaged store is in the way, or the whole one that another process built first
+            if _verified(folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)
+                partial.rename(folder)
     except OSError as error:
         raise UserError(
             f"cannot write the image store in {folder.parent}: {error.strerror or error}; "

@@ -123,8 +123,9 @@ def render(root: Path, *, train_identities: int = 100, test_identities: int = 10
             f"not {train_identities}, {test_identities} and {seed}"
         )
     if root.exists():
-        raise UserError(f"dataset.root: {root} exists already; remove it or choose another dataset.root")
+        raise UserError(f"dataset.root={root} exists already: remove it or choose another dataset.root")
     root.parent.mkdir(parents=True, exist_ok=True)
+    wanted = _arguments(train_identities, test_identities, seed)
     draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
         for folder in FOLDERS:
@@ -133,14 +134,30 @@ def render(root: Path, *, train_identities: int = 100, test_identities: int = 10
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             for _ in pool.map(lambda shot: _take(shot, draft, seed), shots):
                 pass
-        (draft / "toy.json").write_text(json.dumps(_arguments(train_identities, test_identities, seed)) + "\n")
+        (draft / "toy.json").write_text(json.dumps(wanted) + "\n")
         draft.chmod(0o755)  # mkdtemp made it private
-        draft.rename(root)
+        try:
+            draft.rename(root)
+        except OSError:
+            if not root.exists():
+                raise
+            _check(root, wanted)  # another process was first: the same pixels, if it had the same arguments
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def read(root: Path, *, train_identities: int = 100, test_identities: int = 100, seed: int = 0) -> Split:
+def _check(root: Path, wanted: dict[str, int]) -> None:
+    """Raise UserError unless `root` is a toy set rendered with the `wanted` arguments."""
+    way_out = "remove it or choose another dataset.root"
+    try:
+        found = json.loads((root / "toy.json").read_text())
+    except (OSError, ValueError):
+        raise UserError(f"dataset.root={root} is not a rendered toy data set: {way_out}") from None
+    if found != wanted:
+        raise UserError(f"dataset.root={root} was rendered with {found}, not {wanted}: {way_out}")
+
+
+def read(root: str | Path, *, train_identities: int = 100, test_identities: int = 100, seed: int = 0) -> Split:
     """Read the toy data set below `root`, rendering it first if the folder does not exist.
 
     Protocol: Market-1501, see `reid.data.readers.market1501.read`.
@@ -150,20 +167,10 @@ def read(root: Path, *, train_identities: int = 100, test_identities: int = 100,
     """
     from reid.data.readers.market1501 import read as read_market1501
 
-    root = Path(root)
+    root = Path(root).expanduser()
     if not root.exists():
         start = time.perf_counter()
         render(root, train_identities=train_identities, test_identities=test_identities, seed=seed)
         print(f"rendered the toy data set to {root} in {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    wanted = _arguments(train_identities, test_identities, seed)
-    try:
-        found = json.loads((root / "toy.json").read_text())
-    except (OSError, ValueError):
-        raise UserError(
-            f"dataset.root: {root} is not a rendered toy data set; remove it or choose another dataset.root"
-        ) from None
-    if found != wanted:
-        raise UserError(
-            f"dataset.root: {root} was rendered with {found}, not {wanted}; remove it or choose another dataset.root"
-        )
+    _check(root, _arguments(train_identities, test_identities, seed))
     return read_market1501(root, name="toy")

@@ -9,7 +9,8 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from reid.data.toy.figure import CENTRE, FEET, HEIGHT, TALL, WIDTH, Pose, draw_figure
+from reid.data.toy.brush import CENTRE, FEET, HEIGHT, TALL, WIDTH, Pose
+from reid.data.toy.figure import draw_figure
 from reid.data.toy.people import GARMENT_COLOURS, Person
 
 SIZE = (80, 160)  # width, height of a picture, pixels
@@ -19,7 +20,7 @@ _HORIZON = 130
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera. `gains` per red, green, blue; `yaw` radians, mean direction people walk; `detail` 1 is full sharpness."""
+    """One camera. `gains` of red, green, blue; `yaw` in radians, where most people face; `detail` 1 is fully sharp."""
 
     scene: str
     gains: tuple[float, float, float]
@@ -149,7 +150,14 @@ def _crop_box(camera: Camera, rng: np.random.Generator, junk: bool) -> tuple[flo
 
 
 def take_picture(
-    person: Person | None, camera: int, rng: np.random.Generator, *, seed: int, heading: float, passer_by: Person, junk: bool
+    person: Person | None,
+    camera: int,
+    rng: np.random.Generator,
+    *,
+    seed: int,
+    heading: float,
+    passer_by: Person,
+    junk: bool,
 ) -> Image.Image:
     """Photograph a person (None: nobody there) with camera 1..6; RGB of SIZE.
 

@@ -7,148 +7,37 @@ That keeps a figure under two milliseconds, and lets a fabric's pattern run acro
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
-from reid.data.toy.people import Cloth, Person
-
-WIDTH, HEIGHT = 240, 400  # canvas, pixels; the final crop takes about 160 x 320 of it
-CENTRE, FEET, TALL = 120.0, 364.0, 292.0  # body axis, ground line and body height on the canvas, pixels
-
-(EMPTY, SKIN, HAIR, TOP, INNER, BOTTOM, SHOE, SOCK, HAT, BAG, BAG2, SCARF, INK, METAL) = range(14)
-FAR = 16  # added to a material on the far side of the body: same cloth, less light
-
-_X = ((np.arange(WIDTH, dtype=np.float32) + 0.5 - CENTRE) / TALL)[None, :]
-_Y = ((np.arange(HEIGHT, dtype=np.float32) + 0.5 - FEET) / TALL + 1)[:, None]
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Pose:
-    """`yaw` in radians (0 faces the camera, pi turns the back), `phase` of the walk in radians, `tilt` 0..1 looks down."""
-
-    yaw: float
-    phase: float
-    tilt: float
-
-
-def pattern_mask(cloth: Cloth, u: np.ndarray, v: np.ndarray, top: float, bottom: float) -> np.ndarray | None:
-    """Where a cloth shows its second colour; `u` [1, W] across and `v` [H, 1] down, in body heights; None for solid."""
-    p, t = cloth.period, (v - top) / (bottom - top)
-    across, down = u / p, v / p
-    a, d = across % 1, down % 1
-    match cloth.pattern:
-        case "hstripes":
-            return d < 0.5
-        case "vstripes":
-            return a < 0.5
-        case "checks":
-            return (a < 0.5) ^ (d < 0.5)
-        case "grid":
-            return (a < 0.3) | (d < 0.3)
-        case "dots":
-            shifted = (across + 0.5 * (np.floor(down) % 2)) % 1
-            return (shifted - 0.5) ** 2 + (d - 0.5) ** 2 < 0.11
-        case "diagonal":
-            return (across + down) % 1 < 0.5
-        case "zigzag":
-            return (down + np.abs(a - 0.5) * 1.2) % 1 < 0.5
-        case "band":
-            return (t > 0.3) & (t < 0.6)
-        case "half":
-            return t > 0.5
-        case "yoke":
-            return t < 0.27
-        case "hem":
-            return t > 0.78
-        case "panel":
-            return np.abs(u) < 0.04 + 0 * v
-        case "sash":
-            return np.abs(u * 3 + t - 0.5) < 0.17
-        case "logo":
-            return (np.abs(u) < 0.055) & (t > 0.2) & (t < 0.58)
-    return None
+from reid.data.toy.belongings import draw_behind, draw_in_hand, draw_on_back
+from reid.data.toy.brush import (
+    BOTTOM,
+    CENTRE,
+    EMPTY,
+    FAR,
+    FEET,
+    HAIR,
+    HAT,
+    HEIGHT,
+    INK,
+    INNER,
+    SCARF,
+    SHOE,
+    SKIN,
+    SOCK,
+    TOP,
+    WIDTH,
+    Body,
+    Brush,
+    Pose,
+    measure,
+)
+from reid.data.toy.cloth import dye
+from reid.data.toy.people import Person
 
 
-class _Brush:
-    """Paints materials on the label image, in body coordinates: x from the body axis, y from crown 0 to sole 1."""
-
-    def __init__(self) -> None:
-        self.labels = Image.new("L", (WIDTH, HEIGHT))
-        self._draw = ImageDraw.Draw(self.labels)
-
-    @staticmethod
-    def _at(x: float, y: float) -> Point:
-        return CENTRE + x * TALL, FEET + (y - 1) * TALL
-
-    def polygon(self, material: int, *points: Point) -> None:
-        self._draw.polygon([self._at(*p) for p in points], fill=material)
-
-    def ellipse(self, material: int, x: float, y: float, rx: float, ry: float) -> None:
-        self._draw.ellipse([self._at(x - rx, y - ry), self._at(x + rx, y + ry)], fill=material)
-
-    def top_half(self, material: int, x: float, y: float, rx: float, ry: float) -> None:
-        self._draw.pieslice([self._at(x - rx, y - ry), self._at(x + rx, y + ry)], 180, 360, fill=material)
-
-    def box(self, material: int, x0: float, y0: float, x1: float, y1: float, radius: float = 0.01) -> None:
-        corners = [self._at(min(x0, x1), min(y0, y1)), self._at(max(x0, x1), max(y0, y1))]
-        self._draw.rounded_rectangle(corners, radius * TALL, fill=material)
-
-    def line(self, material: int, start: Point, end: Point, width: float) -> None:
-        self._draw.line([self._at(*start), self._at(*end)], fill=material, width=max(1, round(width * TALL)))
-
-    def limb(self, material: int, start: Point, end: Point, w0: float, w1: float) -> None:
-        """A tapered stroke with round ends; `w0` and `w1` are half widths."""
-        dx, dy = end[0] - start[0], end[1] - start[1]
-        norm = math.hypot(dx, dy) or 1.0
-        nx, ny = -dy / norm, dx / norm
-        (x0, y0), (x1, y1) = start, end
-        self.polygon(
-            material,
-            (x0 + nx * w0, y0 + ny * w0),
-            (x1 + nx * w1, y1 + ny * w1),
-            (x1 - nx * w1, y1 - ny * w1),
-            (x0 - nx * w0, y0 - ny * w0),
-        )
-        self.ellipse(material, x0, y0, w0, w0)
-        self.ellipse(material, x1, y1, w1, w1)
-
-
-@dataclass(frozen=True)
-class _Body:
-    """Measurements of one person in one pose; x in screen direction, y down."""
-
-    front: float  # cosine of yaw: 1 front view, -1 back view
-    side: float  # sine of yaw: which way the person faces on screen
-    girth: float  # factor on widths: a body is narrower from the side
-    neck: float
-    shoulder: float
-    hip: float
-    shoulder_w: float
-    hip_w: float
-    swing: float
-
-
-def _measure(person: Person, pose: Pose) -> _Body:
-    front, side = math.cos(pose.yaw), math.sin(pose.yaw)
-    girth = person.build * (0.68 + 0.32 * abs(front))
-    neck = person.head * (1 + 0.12 * pose.tilt)
-    return _Body(
-        front=front,
-        side=side,
-        girth=girth,
-        neck=neck,
-        shoulder=neck + 0.012,
-        hip=1 - person.legs * (1 - 0.1 * pose.tilt),
-        shoulder_w=0.108 * person.shoulders * girth,
-        hip_w=0.092 * person.hips * girth,
-        swing=math.sin(pose.phase),
-    )
-
-
-def _legs(brush: _Brush, person: Person, body: _Body) -> None:
+def _legs(brush: Brush, person: Person, body: Body) -> None:
     span = 1 - body.hip
     for far, sign in ((True, 1), (False, -1)):
         shade = FAR if far and abs(body.side) > 0.35 else 0
@@ -186,7 +75,7 @@ def _legs(brush: _Brush, person: Person, body: _Body) -> None:
         )
 
 
-def _arm(brush: _Brush, person: Person, body: _Body, sign: int, shade: int) -> None:
+def _arm(brush: Brush, person: Person, body: Body, sign: int, shade: int) -> None:
     swing = -sign * body.swing
     x = sign * (body.shoulder_w - 0.016) * abs(body.front)
     shoulder, length = (x, body.shoulder + 0.035), body.hip - body.shoulder
@@ -208,7 +97,7 @@ def _arm(brush: _Brush, person: Person, body: _Body, sign: int, shade: int) -> N
     brush.limb(sleeve + shade, elbow, hand, puff * thick, 0.95 * puff * thick)
 
 
-def _torso(brush: _Brush, person: Person, body: _Body) -> float:
+def _torso(brush: Brush, person: Person, body: Body) -> float:
     """Paint the upper garment and return the height of its hem."""
     s, w, y0 = body.shoulder_w, body.hip_w, body.shoulder
     waist_y, waist = 0.45 * y0 + 0.55 * body.hip, 0.5 * (s + w) * 0.9
@@ -233,7 +122,7 @@ def _torso(brush: _Brush, person: Person, body: _Body) -> float:
     return hem
 
 
-def _head(brush: _Brush, person: Person, body: _Body) -> None:
+def _head(brush: Brush, person: Person, body: Body) -> None:
     h = body.neck
     ry, rx = 0.5 * h, 0.4 * h
     y, x = 0.5 * h, 0.015 * body.side
@@ -259,11 +148,13 @@ def _head(brush: _Brush, person: Person, body: _Body) -> None:
     if style == "ponytail":
         brush.limb(HAIR, (x + 1.1 * back, 0.35 * h), (x + 1.6 * back, 1.25 * h), 0.028, 0.016)
     elif style == "mohawk":
-        brush.box(HAIR, x - (0.22 + 0.6 * abs(body.side)) * rx, -0.16 * h, x + (0.22 + 0.6 * abs(body.side)) * rx, 0.2 * h)
+        brush.box(
+            HAIR, x - (0.22 + 0.6 * abs(body.side)) * rx, -0.16 * h, x + (0.22 + 0.6 * abs(body.side)) * rx, 0.2 * h
+        )
     _hat(brush, person.hat, x, h, rx, body)
 
 
-def _hat(brush: _Brush, hat: str, x: float, h: float, rx: float, body: _Body) -> None:
+def _hat(brush: Brush, hat: str, x: float, h: float, rx: float, body: Body) -> None:
     if hat in ("cap", "beanie"):
         brush.top_half(HAT, x, 0.34 * h, 1.2 * rx, 0.4 * h)
     if hat == "cap" and body.front > -0.6:
@@ -280,77 +171,10 @@ def _hat(brush: _Brush, hat: str, x: float, h: float, rx: float, body: _Body) ->
         brush.ellipse(HAT, x, 0.29 * h, reach * rx, 0.07 * h)
 
 
-def _behind(brush: _Brush, person: Person, body: _Body) -> None:
-    """What hangs on the back, when the body hides part of it."""
-    x = -body.side * (body.shoulder_w + 0.03)
-    if person.carried == "backpack":
-        w = 0.055 + 0.06 * abs(body.front)
-        brush.box(BAG, x - w, body.shoulder + 0.0, x + w, body.shoulder + 0.26, 0.03)
-    elif person.carried == "case":
-        brush.limb(BAG, (x + 0.06, 0.02), (x - 0.06, body.hip + 0.08), 0.035, 0.08)
-
-
-def _on_back(brush: _Brush, person: Person, body: _Body) -> None:
-    """What hangs on the back, seen from behind; its straps, seen from the front."""
-    if person.carried not in ("backpack", "case"):
-        return
-    if body.front < -0.3:
-        x = -0.4 * body.side * body.shoulder_w
-        if person.carried == "backpack":
-            w = 0.098 * abs(body.front) + 0.01
-            brush.box(BAG, x - w, body.shoulder + 0.005, x + w, body.shoulder + 0.26, 0.035)
-            brush.box(BAG2, x - 0.7 * w, body.shoulder + 0.14, x + 0.7 * w, body.shoulder + 0.235, 0.02)
-        else:
-            brush.limb(BAG, (x + 0.06, 0.02), (x - 0.06, body.hip + 0.08), 0.035, 0.08)
-            brush.limb(BAG2, (x - 0.055, body.hip + 0.07), (x - 0.05, body.hip + 0.05), 0.035, 0.035)
-    elif person.carried == "backpack":
-        for sign in (-1, 1):
-            x = sign * 0.62 * body.shoulder_w * max(0.4, body.front) + 0.2 * body.side * body.shoulder_w
-            brush.line(BAG, (x, body.shoulder), (x, body.shoulder + 0.19), 0.026)
-    else:
-        s = body.shoulder_w
-        brush.line(BAG, (s * 0.7, body.shoulder), (-s * 0.8, body.hip - 0.04), 0.024)
-
-
-def _in_hand(brush: _Brush, person: Person, body: _Body) -> None:
-    hand = 1 if body.front >= 0 else -1  # the left hand is on the right of the picture in a front view
-    x, y = hand * (body.shoulder_w + 0.03), body.hip - 0.02
-    match person.carried:
-        case "satchel":
-            s = body.shoulder_w * hand
-            brush.line(BAG2, (-0.65 * s, body.shoulder), (0.95 * s, body.hip - 0.02), 0.022)
-            brush.box(BAG, 1.05 * s - 0.065, body.hip - 0.03, 1.05 * s + 0.065, body.hip + 0.085, 0.015)
-            brush.box(BAG2, 1.05 * s - 0.065, body.hip - 0.03, 1.05 * s + 0.065, body.hip + 0.01, 0.01)
-        case "handbag":
-            brush.line(BAG2, (x - 0.03, y + 0.06), (x, y - 0.01), 0.014)
-            brush.line(BAG2, (x + 0.03, y + 0.06), (x, y - 0.01), 0.014)
-            brush.polygon(BAG, (x - 0.05, y + 0.05), (x + 0.05, y + 0.05), (x + 0.075, y + 0.16), (x - 0.075, y + 0.16))
-        case "trolley":
-            x = x * 0.6 + hand * 0.08 - 0.1 * body.side
-            brush.line(METAL, (x, y - 0.02), (x, 0.76), 0.014)
-            brush.box(BAG, x - 0.065, 0.73, x + 0.065, 0.965, 0.015)
-            brush.box(BAG2, x - 0.045, 0.78, x + 0.045, 0.8, 0.0)
-            brush.box(BAG2, x - 0.045, 0.88, x + 0.045, 0.9, 0.0)
-            for wheel in (-0.045, 0.045):
-                brush.ellipse(INK, x + wheel, 0.98, 0.016, 0.016)
-        case "shopping":
-            for sign in (-1, 1):
-                bx, material = sign * (body.shoulder_w + 0.035), BAG if sign * hand > 0 else BAG2
-                brush.line(INK, (bx, y - 0.01), (bx, y + 0.06), 0.02)
-                brush.box(material, bx - 0.055, y + 0.05, bx + 0.055, y + 0.2, 0.004)
-        case "umbrella":
-            x = hand * 0.04 + 0.05 * body.side
-            brush.line(METAL, (x, -0.02), (x, body.hip - 0.1), 0.012)
-            for i, (a, b) in enumerate(((-1.0, -0.5), (-0.5, 0.0), (0.0, 0.5), (0.5, 1.0))):
-                arc = [(x + 0.27 * t, 0.02 - 0.13 * math.sqrt(max(0.0, 1 - t * t))) for t in np.linspace(a, b, 7)]
-                low = (x + 0.27 * 0.5 * (a + b), 0.035)
-                brush.polygon(BAG if i % 2 else BAG2, *arc, low, (x, -0.02))
-
-
 def draw_figure(person: Person, pose: Pose) -> Image.Image:
     """Return an RGBA picture [HEIGHT, WIDTH] of the person; the soles stand at row FEET, the body axis at CENTRE."""
-    brush, body = _Brush(), _measure(person, pose)
-    _behind(brush, person, body)
+    brush, body = Brush(), measure(person, pose)
+    draw_behind(brush, person, body)
     far_arm = 1 if body.side > 0 else -1
     if abs(body.side) > 0.35:
         _arm(brush, person, body, far_arm, FAR)
@@ -364,47 +188,26 @@ def draw_figure(person: Person, pose: Pose) -> Image.Image:
         for sign in (-1, 1):
             _arm(brush, person, body, sign, 0)
         low, s = body.hip + 0.05, body.shoulder_w
-        brush.polygon(TOP, (-0.5 * s, body.shoulder), (0.5 * s, body.shoulder), (1.75 * s, low - 0.05), (0.0, low), (-1.75 * s, low - 0.05))
+        brush.polygon(
+            TOP,
+            (-0.5 * s, body.shoulder),
+            (0.5 * s, body.shoulder),
+            (1.75 * s, low - 0.05),
+            (0.0, low),
+            (-1.75 * s, low - 0.05),
+        )
         hem = low
     if person.scarf is not None:
         brush.box(SCARF, -0.055 * body.girth, body.neck - 0.012, 0.055 * body.girth, body.neck + 0.035, 0.02)
         if body.front > -0.2:
             brush.box(SCARF, 0.005, body.neck + 0.02, 0.05, body.neck + 0.17, 0.008)
-    _on_back(brush, person, body)
+    draw_on_back(brush, person, body)
     _head(brush, person, body)
-    _in_hand(brush, person, body)
-    return _colour(brush.labels, person, body, hem)
-
-
-def _colour(drawn: Image.Image, person: Person, body: _Body, hem: float) -> Image.Image:
-    """Look materials up in the person's colours, lay patterns over cloth, darken seams and the rim of the body."""
-    left, upper, right, lower = drawn.getbbox() or (0, 0, WIDTH, HEIGHT)
-    labels = np.asarray(drawn)[upper:lower, left:right]
-    top, bottom = person.top_cloth, person.bottom_cloth
-    table = np.zeros((32, 3), np.uint8)
-    plain = (None, person.skin, person.hair_colour, top.colours[0], person.inner, bottom.colours[0], person.shoe_colour)
-    rest = (person.sock_colour, person.hat_colour, *person.bag_colours, person.scarf, (24, 22, 24), (120, 122, 126))
-    for material, colour in enumerate(plain + rest):
-        if colour is not None:
-            table[material] = colour
-            table[material + FAR] = [int(0.72 * c) for c in colour]
-    rgb = table[labels]
-    u = _X[:, left:right] / body.girth + 0.05 * body.side  # a turn of the body carries the pattern round
-    spans = ((TOP, top, body.shoulder, hem), (BOTTOM, bottom, body.hip, 0.97))
-    for material, cloth, start, end in spans:
-        mask = pattern_mask(cloth, u, _Y[upper:lower], start, end)
-        if mask is not None:
-            second = np.asarray(cloth.colours[1], np.float32)
-            rgb[mask & (labels == material)] = second.astype(np.uint8)
-            rgb[mask & (labels == material + FAR)] = (0.72 * second).astype(np.uint8)
-    seam = np.zeros(labels.shape, bool)
-    seam[:, 1:] |= labels[:, 1:] != labels[:, :-1]
-    seam[1:] |= labels[1:] != labels[:-1]
-    alpha = drawn.point([0] + 255 * [255])
-    rim = np.asarray(alpha.filter(ImageFilter.BoxBlur(7)))[upper:lower, left:right]
-    inside = rim.astype(np.float32) * np.float32(0.42 / 255) + np.float32(0.57)
-    inside[seam] *= np.float32(0.8)
-    picture = Image.new("RGBA", (WIDTH, HEIGHT))
-    picture.paste(Image.fromarray((rgb * inside[:, :, None]).astype(np.uint8)), (left, upper))
-    picture.putalpha(alpha)
+    draw_in_hand(brush, person, body)
+    picture = dye(brush.labels, person, body, hem)
+    if person.carried != "umbrella":
+        return picture
+    small = picture.resize((round(0.88 * WIDTH), round(0.88 * HEIGHT)), Image.Resampling.BILINEAR)
+    picture = Image.new("RGBA", (WIDTH, HEIGHT))  # stand further away, so that the umbrella fits into the picture
+    picture.paste(small, (round(0.12 * CENTRE), round(0.12 * FEET)))
     return picture

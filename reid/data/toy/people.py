@@ -1,4 +1,4 @@
-"""Who walks through the toy city: everything that belongs to an identity, and nothing that belongs to a picture of it."""
+"""Who walks through the toy city: everything that belongs to an identity, nothing that belongs to one picture of it."""
 
 from __future__ import annotations
 
