@@ -1,4 +1,4 @@
-"""Judge a trained embedding:  python eval.py [run=RUN]   or   python eval.py checkpoint=FILE dataset=NAME dataset.root=..."""
+"""Judge a trained embedding:  python eval.py [run=RUN], or eval.py checkpoint=FILE dataset=NAME dataset.root=FOLDER"""
 
 from omegaconf import DictConfig
 

@@ -70,7 +70,9 @@ def bare(embedder: Embedder, images: torch.Tensor, labels: torch.Tensor, bf16: b
     return time.perf_counter() - begin
 
 
-def framework(embedder: Embedder, bf16: bool, folder: Path, loader: DataLoader | None, data: ReIDData | None, epochs: int) -> float:
+def framework(
+    embedder: Embedder, bf16: bool, folder: Path, loader: DataLoader | None, data: ReIDData | None, epochs: int
+) -> float:
     """Seconds from the first step to the last of a fit on ``loader``, or of a whole run on ``data``."""
     objective = Objective({
         "cross_entropy": {"loss": CrossEntropy(), "input": "logits", "weight": 1},
@@ -117,7 +119,11 @@ def main() -> None:
                 Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
                 records.append(Record(path, pid, i))
         data = ReIDData(
-            Split("random", folder, tuple(records), (), ()), image_size=size, cache_dir=folder / "cache", identities=P, images=K
+            Split("random", folder, tuple(records), (), ()),
+            image_size=size,
+            cache_dir=folder / "cache",
+            identities=P,
+            images=K,
         )
         embedder = Embedder(build(a.backbone, pretrained=False), image_size=size, num_classes=identities)
         embedder = embedder.to(memory_format=torch.channels_last)
@@ -131,7 +137,10 @@ def main() -> None:
             rates["bare"].append(P * K * a.steps / bare(embedder, images, labels, bf16, a.steps))
             rates["step"].append(P * K * a.steps / framework(embedder, bf16, folder, loader, None, 1))
             rates["whole"].append(P * K * a.steps * epochs / framework(embedder, bf16, folder, None, data, epochs))
-    print(f"{a.backbone} {size[0]}x{size[1]}, batch {P * K}, {'bf16' if bf16 else '32'} ({why}), torch {torch.__version__}")
+    print(
+        f"{a.backbone} {size[0]}x{size[1]}, batch {P * K}, "
+        f"{'bf16' if bf16 else '32'} ({why}), torch {torch.__version__}, {torch.get_num_threads()} threads"
+    )
     for key, values in rates.items():
         ratio = statistics.median(v / b for v, b in zip(values, rates["bare"], strict=True))
         print(f"{key:6s} {' '.join(f'{v:7.1f}' for v in values)} images/s   ratio to bare {ratio:.3f}")

@@ -142,7 +142,6 @@ def _build(folder: Path, records: Sequence[Record], size: tuple[int, int], skip_
         pixels.flush()
         meta = {"crc32": _checksum(pixels), "images": len(records), "size": list(size), "unreadable": bad}
         (partial / "store.json").write_text(json.dumps(meta))
-        del pixels
         try:
             partial.rename(folder)
         except OSError:  # a damaged store is in the way, or the whole one that another process built first
@@ -184,5 +183,6 @@ def _decode_batch(records: Sequence[Record], index: np.ndarray, size: tuple[int,
 def _unreadable(path: Path, count: int = 1) -> UserError:
     more = f" and {count - 1} more" if count > 1 else ""
     return UserError(
-        f"{path}{more}: not a readable image (truncated or no image); mend or remove it, or set data.skip_unreadable=true"
+        f"{path}{more}: not a readable image (truncated, or no image): "
+        "mend or remove it, or set data.skip_unreadable=true"
     )

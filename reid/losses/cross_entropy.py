@@ -7,7 +7,7 @@ from reid.errors import UserError
 
 
 class CrossEntropy(nn.Module):
-    """Softmax cross-entropy with label smoothing (Szegedy et al., Rethinking the Inception Architecture, 2016, section 7).
+    """Softmax cross-entropy with label smoothing (Szegedy et al., Rethinking the Inception Architecture, 2016, sec. 7).
 
     With smoothing e over C identities the target is ``1 - e + e / C`` for the true one and ``e / C`` for the others.
     Luo et al. 2019 write ``1 - e (C - 1) / C`` for the true one, which is the same.

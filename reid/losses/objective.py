@@ -26,7 +26,9 @@ class Objective(nn.Module):
             raise UserError("objective.terms is empty: give at least one loss")
         for name, term in terms.items():
             if term["input"] not in INPUTS:
-                raise UserError(f"objective.terms.{name}.input={term['input']} is unknown: choose {' or '.join(INPUTS)}")
+                raise UserError(
+                    f"objective.terms.{name}.input={term['input']} is unknown: choose {' or '.join(INPUTS)}"
+                )
         self.losses = nn.ModuleDict({name: term["loss"] for name, term in terms.items()})
         self.input = {name: term["input"] for name, term in terms.items()}
         self.weights = {name: float(term["weight"]) for name, term in terms.items()}

@@ -40,7 +40,9 @@ def load_trained(path: Path, *, option: str = "checkpoint", trust: bool = False)
     content = weights.read_any(path, option=option)
     spec = content.get("reid") if isinstance(content, dict) else None
     if not spec or "state_dict" not in content:
-        raise UserError(f"{option}={path} is not a checkpoint of this framework; weights alone go to backbone.weights=FILE")
+        raise UserError(
+            f"{option}={path} is not a checkpoint of this framework; weights alone go to backbone.weights=FILE"
+        )
     builder = _builder(spec["backbone"]["builder"], trust, f"{option}={path}")
     arguments = {**spec["backbone"]["arguments"]}
     arguments |= {k: v for k, v in {"pretrained": False, "weights": None}.items() if k in arguments}

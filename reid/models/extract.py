@@ -23,7 +23,7 @@ def extract(
         bf16: run the network under bfloat16 autocast; the result is float32 all the same.
     """
     device = torch.device(device)
-    embedder = embedder.eval().to(device, memory_format=torch.channels_last)
+    embedder = embedder.eval().to(device).to(memory_format=torch.channels_last)
     features = np.empty((len(images), embedder.dim), np.float32)
     for start in range(0, len(images), batch_size):
         stop = min(start + batch_size, len(images))

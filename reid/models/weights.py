@@ -27,9 +27,9 @@ def read_any(path: Path, *, option: str) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{option}={path} is not a file of plain tensors (it holds objects that could run code, or is no checkpoint)"
+            f"{option}={path} is not a file of plain tensors (it holds objects that could run code)"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # on damaged bytes torch raises almost anything, IndexError and struct.error among it
         raise UserError(f"{option}={path} is truncated or not a checkpoint") from error
 
 

@@ -51,7 +51,9 @@ def test_losses_see_float32_under_bf16_autocast() -> None:
         total, terms = objective(feature, logits, labels)
     assert probe.seen.dtype == total.dtype == torch.float32
     assert {t.dtype for t in terms.values()} == {torch.float32}
-    expected = logits.float().mean() + BatchHardTriplet()(feature.float(), labels) + CrossEntropy()(logits.float(), labels)
+    expected = (
+        logits.float().mean() + BatchHardTriplet()(feature.float(), labels) + CrossEntropy()(logits.float(), labels)
+    )
     torch.testing.assert_close(total, expected)
 
 

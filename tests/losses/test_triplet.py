@@ -82,7 +82,7 @@ def test_gradient_where_two_features_are_equal() -> None:
     features = torch.tensor(points, requires_grad=True)
     BatchHardTriplet(9.0)(features, labels).backward()
     u = np.array([0.6, 0.8])
-    # Negatives: 0 and 1 take 2 (both rows of the pair move); 2 and 3 take 0 or 1, which are tied: together they get +2u.
+    # Negatives: 0 and 1 take 2 (both rows of the pair move); 2 and 3 take 0 or 1, which are tied: together +2u.
     # Anchor 2: +|2-3| - |2-n|; anchor 3: +|3-2| - |3-n|.
     grad = features.grad.numpy()
     np.testing.assert_allclose(grad[0] + grad[1], (2 * u + 2 * u) / 4, atol=1e-6)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torchvision
 from torch import Tensor, nn
 
+from reid.data.pixels import IMAGENET_MEAN, IMAGENET_STD
 from reid.errors import UserError
 from reid.models import weights as weight_files
 from reid.models.backbones.backbone import Backbone
@@ -55,8 +56,8 @@ def build(
     if name == "densenet121":
         stages["relu"] = nn.ReLU(inplace=True)
     # The published Inception weights were trained on pixels in -1..1.
-    pixels = {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5)} if inception else {}
-    backbone = Backbone(stages, name=name, channels=CHANNELS[name], **pixels)
+    mean, std = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)) if inception else (IMAGENET_MEAN, IMAGENET_STD)
+    backbone = Backbone(stages, name=name, channels=CHANNELS[name], mean=mean, std=std)
     backbone.origin = _fill(backbone, name, pretrained, weights)
     return backbone
 
@@ -103,7 +104,6 @@ def _download(name: str) -> dict[str, Tensor]:
 def _set_last_stride(net: nn.Module, stride: int) -> None:
     if stride not in (1, 2):
         raise UserError(f"backbone.last_stride={stride} must be 1 or 2")
-    first = net.layer4[0]  # type: ignore[index]
-    for module in first.modules():
+    for module in net.get_submodule("layer4.0").modules():
         if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
             module.stride = (stride, stride)
