@@ -32,8 +32,9 @@ class BatchHardTriplet(nn.Module):
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Features float32 [B, D], labels int64 [B] -> scalar, in units of the features' distance."""
         positive, negative, valid = hardest(features.detach(), labels)
-        d_positive = torch.linalg.vector_norm(features - features[positive], dim=1)  # [B]
-        d_negative = torch.linalg.vector_norm(features - features[negative], dim=1)  # [B]
+        # index_select, since the gradient of features[...] is summed in no fixed order on a CPU
+        d_positive = torch.linalg.vector_norm(features - features.index_select(0, positive), dim=1)  # [B]
+        d_negative = torch.linalg.vector_norm(features - features.index_select(0, negative), dim=1)  # [B]
         gap = (d_positive - d_negative)[valid]
         terms = F.softplus(gap) if self.margin is None else F.relu(gap + self.margin)
         return terms.sum() / max(len(terms), 1)
