@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -28,6 +29,7 @@ def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
 
     def contained(cfg: DictConfig) -> object:
         try:
@@ -43,12 +45,18 @@ def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
         _leave(error)
     except (HydraException, OmegaConfBaseException) as error:
         _leave(_explain(error, config_name))
+    except ValueError as error:
+        if not str(error).startswith("Config group override"):  # what Hydra says of GROUP=null and GROUP=3
+            raise
+        groups = [a for a in sys.argv[1:] if re.match(r"\w+=", a) and (CONFIGS / a.partition("=")[0]).is_dir()]
+        _leave(f"{error} ({' '.join(groups)}): write GROUP=OPTION, or ~GROUP to go without one")
     except KeyboardInterrupt:
-        print("\ninterrupted before training began; nothing to resume", file=sys.stderr)
+        way_on = "; a run with a checkpoint goes on with: python train.py resume=RUN" if config_name == "train" else ""
+        print(f"\ninterrupted{way_on}", file=sys.stderr)
         raise SystemExit(130) from None
 
 
-def _leave(error: Exception | str) -> None:
+def _leave(error: Exception | str) -> NoReturn:
     print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     raise SystemExit(2)
 
@@ -72,11 +80,10 @@ def _explain(error: Exception, config_name: str) -> str:
 
 
 def _unknown_key(key: str, config_name: str) -> str:
-    known = _known_keys(config_name)
-    extra = ""
-    if config_name == "eval" and key.startswith("dataset"):
-        extra = "; name the data set first, as dataset=market1501 dataset.root=..."
-    return f"unknown config key '{key}': {_nearest(key, known)}python {config_name}.py --help lists the keys{extra}"
+    way_out = f"{_nearest(key, _known_keys(config_name))}python {config_name}.py --help lists the keys"
+    if config_name == "eval" and key.startswith("dataset."):
+        way_out = "name the data set too, as dataset=market1501 dataset.root=FOLDER"
+    return f"unknown config key '{key}': {way_out}"
 
 
 def _known_keys(config_name: str) -> list[str]:

@@ -168,6 +168,15 @@ def evaluate(
     )
 
 
+def check_labels(*, query_pids: Any, gallery_pids: Any, **options: Any) -> None:
+    """Raise what ``evaluate`` would raise for these labels and options whatever the features, before there are any."""
+    query, gallery = np.zeros((len(query_pids), 1)), np.zeros((len(gallery_pids), 1))
+    inputs = check_inputs(query, gallery, query_pids=query_pids, gallery_pids=gallery_pids, **options)
+    blocks = (slice(start, start + 64) for start in range(0, len(query), 64))
+    if not any(inputs.judge(block)[0].any() for block in blocks):
+        raise UserError(_nothing_to_score(inputs))
+
+
 def _nothing_to_score(inputs: Inputs) -> str:
     """Say, for queries that all lack a match, why and what to do."""
     absent = ~np.isin(inputs.query_pids, inputs.gallery_pids)

@@ -17,7 +17,7 @@ _OWN = "reid.models.backbones."
 
 @dataclass(frozen=True)
 class Trained:
-    """An embedder, and the plain facts that its checkpoint tells of it.
+    """An embedder, the plain facts that its checkpoint tells of it, and the epochs it was trained for.
 
     ``spec`` has ``backbone`` (function name and keyword arguments), ``head``, ``image_size``, ``num_classes``,
     ``bf16`` and ``evaluation``.
@@ -25,7 +25,7 @@ class Trained:
 
     embedder: Embedder
     spec: Mapping[str, Any]
-    epoch: int
+    epochs: int
 
 
 def load_trained(path: Path, *, option: str = "checkpoint", trust: bool = False) -> Trained:
@@ -43,18 +43,22 @@ def load_trained(path: Path, *, option: str = "checkpoint", trust: bool = False)
         raise UserError(
             f"{option}={path} is not a checkpoint of this framework; weights alone go to backbone.weights=FILE"
         )
-    builder = _builder(spec["backbone"]["builder"], trust, f"{option}={path}")
-    arguments = {**spec["backbone"]["arguments"]}
-    arguments |= {k: v for k, v in {"pretrained": False, "weights": None}.items() if k in arguments}
-    embedder = Embedder(
-        builder(**arguments), image_size=spec["image_size"], num_classes=spec["num_classes"], **spec["head"]
-    )
-    state = {k.removeprefix(_PREFIX): v for k, v in content["state_dict"].items() if k.startswith(_PREFIX)}
     try:
+        builder = _builder(spec["backbone"]["builder"], trust, f"{option}={path}")
+        arguments = {**spec["backbone"]["arguments"]}
+        arguments |= {k: v for k, v in {"pretrained": False, "weights": None}.items() if k in arguments}
+        embedder = Embedder(
+            builder(**arguments), image_size=spec["image_size"], num_classes=spec["num_classes"], **spec["head"]
+        )
+        state = {k.removeprefix(_PREFIX): v for k, v in content["state_dict"].items() if k.startswith(_PREFIX)}
         embedder.load_state_dict(state)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{option}={path} describes its network in a way this version does not know") from error
     except RuntimeError as error:
         raise UserError(f"{option}={path}: its weights do not fit the network it describes") from error
-    return Trained(embedder.eval(), spec, int(content.get("epoch", 0)))
+    # Lightning numbers the epoch a checkpoint was written in, and one is written before the first step.
+    epochs = int(content.get("epoch", 0)) + 1 if content.get("global_step") else 0
+    return Trained(embedder.eval(), spec, epochs)
 
 
 def _builder(name: str, trust: bool, source: str) -> Callable[..., Backbone]:

@@ -37,15 +37,17 @@ def evaluate_again(
         output: a JSON file for the numbers, or None.
         recorded: a metrics.json to compare with, or None; whether the numbers are the same is said.
     """
-    if output is not None and not output.parent.is_dir():
-        raise UserError(f"output={output}: the folder {output.parent} does not exist")
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        raise UserError(f"output={output} must be a JSON file in a folder that exists")
     embedder = trained.embedder
-    print(facts({
-        "checkpoint": f"{checkpoint} (epoch {trained.epoch + 1})",
-        "net": f"{embedder.backbone.name}, embedding of {embedder.dim}, images {embedder.image_size[0]}x{embedder.image_size[1]}",
+    opening = {
+        "checkpoint": f"{checkpoint} (epoch {trained.epochs})",
+        "net": f"{embedder.backbone.name}, embedding of {embedder.dim}",
+        "images": "{}x{}".format(*embedder.image_size),
         "data": f"{split.name} in {split.root}: {len(split.query)} queries, {len(split.gallery)} gallery images",
         "device": f"{device}, precision {'bf16' if trained.spec['bf16'] else '32'}",
-    }), flush=True)  # fmt: skip
+    }
+    print(facts(opening), flush=True)
     judgement = judge(
         embedder,
         split,

@@ -1,6 +1,8 @@
 """The folder of a run: what went in, what came out, and how to find it again."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import platform
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from reid.errors import UserError
+from reid.report.files import write_atomically
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "faiss-cpu", "numpy", "pillow")
 _SOURCE = Path(__file__).parents[2]
@@ -56,6 +59,12 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"run.root={root} cannot be written ({error.strerror}): choose another folder") from error
         return run
+
+    def discard(self) -> None:
+        """Remove a new folder again, with its date's if that is empty too, so long as nothing is in it."""
+        with contextlib.suppress(OSError):
+            for folder in (self.checkpoints, self.path, self.path.parent):
+                folder.rmdir()
 
     @classmethod
     def open(cls, path: str | Path, *, option: str) -> "RunFolder":
@@ -119,23 +128,13 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file or leave the old one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    partial.replace(path)
-
-
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON whole or leave the old file."""
-    write_text(path, json.dumps(content, indent=2) + "\n")
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a CSV file whole or leave the old one."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-    partial.replace(path)
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([columns, *rows])
+    write_atomically(path, text.getvalue().encode())

@@ -10,7 +10,7 @@ import torch
 
 from reid.data.records import Split, camids, pids
 from reid.data.store import Images, open_images
-from reid.evaluation import Evaluation, evaluate, ranked_gallery
+from reid.evaluation import Evaluation, check_labels, evaluate, ranked_gallery
 from reid.models.embedder import Embedder
 from reid.models.extract import extract
 from reid.report import RankedImage, RankedQuery, choose_queries
@@ -96,6 +96,18 @@ def score(
         gallery_pids=pids(gallery),
         query_camids=camids(query),
         gallery_camids=camids(gallery),
+        protocol=protocol,
+        distance=distance,
+    )
+
+
+def refuse_hopeless(split: Split, protocol: str, distance: str) -> None:
+    """Raise now what ``judge`` would raise after training: an unknown protocol, a reserved query, nothing to find."""
+    check_labels(
+        query_pids=pids(split.query),
+        gallery_pids=pids(split.gallery),
+        query_camids=camids(split.query),
+        gallery_camids=camids(split.gallery),
         protocol=protocol,
         distance=distance,
     )

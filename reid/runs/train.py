@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import LambdaCallback
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from reid.data.datamodule import ReIDData
 from reid.errors import UserError
@@ -17,8 +19,10 @@ from reid.losses.objective import Objective
 from reid.models.checkpoint import load_trained
 from reid.models.embedder import Embedder
 from reid.report import facts, metric_table, write_report
-from reid.runs.folder import RunFolder, environment, git_commit, write_csv, write_json, write_text
+from reid.report.files import write_atomically
+from reid.runs.folder import RunFolder, environment, git_commit, write_csv, write_json
 from reid.runs.judge import Judgement, judge, metrics, score
+from reid.training.allocator import keep_freed_memory
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
 from reid.training.module import Augmentation, ReIDModule
 from reid.training.progress import Progress, TrainLog, read_log
@@ -61,25 +65,32 @@ def train(
         monitor=f"val_{VALIDATION[0]}" if data.validation else None,
     )
     callbacks: list[Any] = [train_log, Progress(train_log.losses), checkpoints]
+    if resume:  # values changed for the resumed run stay, once its checkpoint is read and fits
+        keep = partial(write_atomically, run.config, config.encode())
+        callbacks.append(LambdaCallback(on_train_start=lambda trainer, _: trainer.is_global_zero and keep()))
     if settings.ema is not None:
         from pytorch_lightning.callbacks import EMAWeightAveraging
 
         callbacks.insert(0, EMAWeightAveraging(decay=settings.ema))
-    trainer = build_trainer(
-        settings,
-        root=str(run.path),
-        bf16=bf16,
-        callbacks=callbacks,
-        plugins=[AtomicCheckpoints()],
-        logger=logger(save_dir=run.path) if logger else False,
-    )
+    try:
+        trainer = build_trainer(
+            settings,
+            root=str(run.path),
+            bf16=bf16,
+            callbacks=callbacks,
+            plugins=[AtomicCheckpoints()],
+            logger=logger(save_dir=run.path) if logger else False,
+        )
+    except UserError:
+        run.discard()
+        raise
     if settings.channels_last:
-        embedder = embedder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        embedder = embedder.to(memory_format=torch.channels_last)
     summary = _summary(data, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
     if trainer.is_global_zero:
         print(facts(summary), flush=True)
         if not resume:
-            write_text(run.config, config)
+            write_atomically(run.config, config.encode())
             write_json(run.path / "environment.json", environment())
             write_json(run.path / "data.json", data.split.describe())
     module = ReIDModule(
@@ -93,6 +104,8 @@ def train(
         spec=spec,
         channels_last=settings.channels_last,
     )
+    if settings.device.type == "cpu":
+        keep_freed_memory()
     started = time.perf_counter()
     _fit(trainer, module, data, run, resume)
     seconds = time.perf_counter() - started
@@ -144,6 +157,17 @@ def _fit(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder
         raise UserError(
             "the device is out of memory: lower data.identities or image.size, or try trainer.precision=bf16"
         ) from error
+    except OSError as error:  # the log on a full disk, for one; checkpoints tell it themselves
+        raise UserError(f"cannot write {error.filename or run.path} ({error.strerror}); go on with: {again}") from error
+    except MisconfigurationException as error:  # among others fewer epochs than the checkpoint has
+        raise UserError(f"trainer: {error}") from error
+    except RuntimeError as error:
+        if resume and "loading state_dict" in str(error):
+            raise UserError(
+                f"resume={run.path}: its weights do not fit the net of this config; leave backbone, head and training "
+                "identities as they were"
+            ) from error
+        raise
 
 
 def _validate(data: ReIDData, protocol: str, distance: str, features: np.ndarray) -> Mapping[str, float]:
@@ -152,7 +176,7 @@ def _validate(data: ReIDData, protocol: str, distance: str, features: np.ndarray
     found = score(
         features[:cut], features[cut:], data.validation.query, data.validation.gallery, protocol, distance
     ).to_dict()
-    return {name: found[name] for name in VALIDATION}
+    return {name: float(found[name]) for name in VALIDATION}
 
 
 def _summary(
@@ -169,10 +193,9 @@ def _summary(
         "data": f"{split.name} in {split.root}",
         "train": f"{len(data.train_images)} images of {identities} identities{held}",
         "test": f"{len(split.query)} queries, {len(split.gallery)} gallery images",
-        "net": f"{backbone.name}, {parameters / 1e6:.1f} M parameters, "
-        f"embedding of {embedder.dim}",
+        "net": f"{backbone.name}, {parameters / 1e6:.1f} M parameters, embedding of {embedder.dim}",
         "weights": backbone.origin,
-        "images": f"{embedder.image_size[0]}x{embedder.image_size[1]}, last map {embedder.map_size[0]}x{embedder.map_size[1]}",
+        "images": "{}x{}, last map {}x{}".format(*embedder.image_size, *embedder.map_size),
         "batch": batch,
         "device": f"{settings.device} x {settings.devices}, precision {precision}",
         "seed": f"{seed}, source {git_commit() or 'outside git'}",
@@ -183,9 +206,7 @@ def _summary(
 def _write_results(
     run: RunFolder, judgement: Judgement, numbers: Mapping[str, Any], summary: Mapping[str, str]
 ) -> None:
-    write_csv(
-        run.per_query, ["query", "pid", "camid", "AP", "first_match", "last_match"], judgement.per_query()
-    )
+    write_csv(run.per_query, ["query", "pid", "camid", "AP", "first_match", "last_match"], judgement.per_query())
     write_report(
         run.report,
         title=run.path.name,

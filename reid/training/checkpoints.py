@@ -35,7 +35,10 @@ class AtomicCheckpoints(CheckpointIO):
             raise UserError(f"cannot write the checkpoint {path} ({reason}): free some space; {kept}") from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return weights.read_any(Path(path), option="resume")
+        content = weights.read_any(Path(path), option="resume")
+        if not (isinstance(content, dict) and "reid" in content):
+            raise UserError(f"resume={path} is not a checkpoint of this framework")
+        return content
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)

@@ -28,8 +28,8 @@ class ReIDModule(pl.LightningModule):
         schedule: share of the run done, 0..1 -> factor on the learning rate.
         augment: (uint8 images [B, 3, H, W], generator) -> images, or None.
         score: features float32 [N, D] of the validation images -> metrics by name; None without validation.
-        seed: start of the random streams. Each epoch and each step begins a stream of its own, so that a resumed run
-            draws the same numbers as one that was never stopped.
+        seed: start of the random streams. Each step begins streams of its own, so that a resumed run draws the same
+            numbers as one that was never stopped.
         spec: plain values that rebuild the embedder; written into every checkpoint.
         channels_last: memory format of the images.
     """
@@ -62,7 +62,8 @@ class ReIDModule(pl.LightningModule):
         loss, terms = self.objective(feature, logits, labels)
         if not torch.isfinite(loss):
             raise UserError(
-                f"the loss is {loss.item()} at epoch {self.current_epoch}, batch {batch_idx} (step {self.global_step}): "
+                f"the loss is {loss.item()} at epoch {self.current_epoch + 1}, batch {batch_idx + 1} "
+                f"(step {self.global_step + 1}): "
                 "lower optimizer.lr, or try trainer.precision=32; the last good checkpoint is kept"
             )
         return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
@@ -73,8 +74,13 @@ class ReIDModule(pl.LightningModule):
         scheduler = LambdaLR(optimizer, lambda step: self._schedule(min(step / total, 1.0)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self._derive(1, self.current_epoch))
+    def on_train_start(self) -> None:
+        scheduler: Any = self.lr_schedulers()  # a resumed run may have a new length; the stored rate is of the old one
+        for group, rate in zip(scheduler.optimizer.param_groups, scheduler.base_lrs, strict=True):
+            group["lr"] = rate * scheduler.lr_lambdas[0](scheduler.last_epoch)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        torch.manual_seed(self._derive(1, self.global_step))  # each step: a loader takes numbers of its own in between
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         self._found.append(self.embedder(batch[0].contiguous(memory_format=self._format)).float().cpu())

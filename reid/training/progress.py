@@ -71,7 +71,9 @@ class TrainLog(Callback):
         }
         row |= {name: f"{float(total) / self._steps:.5f}" for name, total in self._sums.items()}
         fresh = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
-        row |= {k: f"{float(trainer.callback_metrics[k]):.5f}" for k in self.val if fresh and k in trainer.callback_metrics}
+        row |= {
+            k: f"{float(trainer.callback_metrics[k]):.5f}" for k in self.val if fresh and k in trainer.callback_metrics
+        }
         if trainer.is_global_zero:
             with self.path.open("a", newline="") as file:
                 csv.DictWriter(file, self.columns).writerow(row)
@@ -84,7 +86,8 @@ def read_log(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if None not in row.values() and None not in row]
+        whole = [line for line in file if line.endswith("\n")]
+    return [row for row in csv.DictReader(whole) if None not in row.values() and None not in row]
 
 
 class Progress(Callback):

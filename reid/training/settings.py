@@ -52,8 +52,9 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         if str(self.precision) not in PRECISIONS:
             raise UserError(f"trainer.precision={self.precision} is unknown: choose one of {', '.join(PRECISIONS)}")
-        if self.max_epochs < 1:
-            raise UserError(f"trainer.max_epochs={self.max_epochs} must be at least 1")
+        for key in ("max_epochs", "limit_train_batches", "val_every_n_epochs", "log_every_n_steps"):
+            if (given := getattr(self, key)) is not None and given < 1:
+                raise UserError(f"trainer.{key}={given} must be at least 1")
         if self.ema is not None and not 0 < self.ema < 1:
             raise UserError(f"trainer.ema={self.ema} must lie between 0 and 1, or be null")
         if self.profiler not in (None, "simple"):
@@ -100,7 +101,13 @@ def _cpu_has_bf16() -> bool:
 
 
 def build_trainer(
-    settings: TrainerSettings, *, root: str, bf16: bool, callbacks: Sequence[Callback], plugins: Sequence[Any], logger: Any
+    settings: TrainerSettings,
+    *,
+    root: str,
+    bf16: bool,
+    callbacks: Sequence[Callback],
+    plugins: Sequence[Any],
+    logger: Any,
 ) -> pl.Trainer:
     """Lightning's Trainer for these settings; UserError where the machine cannot do what they ask."""
     quiet_lightning()
@@ -133,7 +140,7 @@ def build_trainer(
             logger=logger,
             profiler=profiler,
         )
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, TypeError) as error:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
 
@@ -148,6 +155,7 @@ def quiet_lightning() -> None:
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*Detected call of `lr_scheduler.step\\(\\)` before.*",
         ".*tensorboardX.*",
+        ".*Detected pickle protocol.*",
         ".*Total length of `list` across ranks is zero.*",
         ".*resuming from a checkpoint that ended before the epoch.*",
     ):

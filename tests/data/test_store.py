@@ -76,9 +76,7 @@ def test_more_images_than_one_chunk(records: list[Record], tmp_path: Path, monke
     check(open_images(records, SIZE, cache_dir=tmp_path / "cache"), records)
 
 
-def test_second_opening_decodes_nothing(
-    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_opening_decodes_nothing(records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_images(records, SIZE, cache_dir=tmp_path / "cache")
     no_decoding(monkeypatch)
     check(open_images(records, SIZE, cache_dir=tmp_path / "cache"), records)

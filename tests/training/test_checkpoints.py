@@ -1,0 +1,183 @@
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+import pytorch_lightning as pl
+import tiny
+import torch
+from pytorch_lightning.callbacks import Callback
+from tiny_training import batches, fit, module
+
+from reid.errors import UserError
+from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(f.name for f in folder.iterdir())
+
+
+def read(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)
+
+
+def breaks_with(error: BaseException) -> Callable[[object, BinaryIO], None]:
+    def save(content: object, file: BinaryIO) -> None:
+        file.write(b"half of it")
+        raise error
+
+    return save
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "new" / "last.ckpt"
+    AtomicCheckpoints().save_checkpoint({"x": torch.arange(3), "reid": {"bf16": False}}, path)
+    again = AtomicCheckpoints().load_checkpoint(path)
+    assert again["x"].tolist() == [0, 1, 2]
+    assert again["reid"] == {"bf16": False}
+    assert files(path.parent) == ["last.ckpt"]
+    AtomicCheckpoints().remove_checkpoint(path)
+    assert files(path.parent) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos\nmore lines"), "unexpected pos"),
+    ],
+)
+def test_write_that_fails_keeps_the_earlier_file(
+    tmp_path: Path, error: BaseException, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpoints().save_checkpoint({"epoch": 1}, path)
+    monkeypatch.setattr(torch, "save", breaks_with(error))
+    with pytest.raises(UserError, match="cannot write the checkpoint") as caught:
+        AtomicCheckpoints().save_checkpoint({"epoch": 2}, path)
+    for words in (str(path), reason, "free some space", f"the earlier {path} is kept"):
+        assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert files(tmp_path) == ["last.ckpt"]
+    assert read(path) == {"epoch": 1}
+
+
+def test_write_that_fails_without_an_earlier_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "save", breaks_with(OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(UserError, match="no earlier one exists"):
+        AtomicCheckpoints().save_checkpoint({"epoch": 2}, tmp_path / "last.ckpt")
+    assert files(tmp_path) == []
+
+
+def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write the checkpoint"):
+        AtomicCheckpoints().save_checkpoint({}, tmp_path / "file" / "last.ckpt")
+
+
+def test_process_killed_while_it_writes_leaves_the_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.ckpt"
+    AtomicCheckpoints().save_checkpoint({"epoch": 1}, path)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", breaks_with(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            AtomicCheckpoints().save_checkpoint({"epoch": 2}, path)
+    assert read(path) == {"epoch": 1}
+    AtomicCheckpoints().save_checkpoint({"epoch": 3}, path)  # what the killed one left is in nobody's way
+    assert files(tmp_path) == ["last.ckpt"]
+    assert read(path) == {"epoch": 3}
+
+
+class Harmful:
+    """Unpickling it makes a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Callable, tuple[Path]]:
+        return Path.mkdir, (self.folder,)
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.ones(2)])
+def test_checkpoint_of_another_framework_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match=r"resume=.*last\.ckpt is not a checkpoint of this framework"):
+        AtomicCheckpoints().load_checkpoint(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize("asked", [None, False, True])
+def test_no_code_is_run_by_reading(tmp_path: Path, asked: bool | None) -> None:
+    path, made = tmp_path / "last.ckpt", tmp_path / "made"
+    torch.save({"epoch": 1, "extra": Harmful(made)}, path)
+    with pytest.raises(UserError, match=r"resume=.*last\.ckpt .*objects that could run code"):
+        AtomicCheckpoints().load_checkpoint(path, weights_only=asked)
+    assert not made.exists()
+
+
+def scores(*values: float) -> Callable[[object], dict[str, float]]:
+    left = list(values)
+    return lambda features: {"mAP": left.pop(0)}
+
+
+VALIDATION = [(tiny.images(4, seed=9), torch.arange(4))]
+
+
+def test_files_of_a_fit(tmp_path: Path) -> None:
+    callback = Checkpoints(tmp_path / "c", every_n_epochs=2, monitor="val_mAP")
+    net = module(score=scores(0.2, 0.5, 0.4, 0.5, 0.3))
+    fit(tmp_path, net, batches(2), epochs=5, callbacks=[callback], validation=VALIDATION)
+    assert files(tmp_path / "c") == ["best.ckpt", "epoch_002.ckpt", "epoch_004.ckpt", "last.ckpt"]
+    found = {name: read(tmp_path / "c" / name) for name in files(tmp_path / "c")}
+    done = {name: content["global_step"] // 2 for name, content in found.items()}
+    assert done == {"best.ckpt": 2, "epoch_002.ckpt": 2, "epoch_004.ckpt": 4, "last.ckpt": 5}  # a tie changes nothing
+    assert (callback.best, callback.best_epoch) == (0.5, 2)
+    weights = {name: content["state_dict"]["embedder.backbone.conv.weight"] for name, content in found.items()}
+    assert torch.equal(weights["best.ckpt"], weights["epoch_002.ckpt"])
+    assert not torch.equal(weights["best.ckpt"], weights["last.ckpt"])
+    assert torch.equal(weights["last.ckpt"], net.embedder.backbone.conv.weight)
+
+
+def test_without_validation_and_intervals_there_is_only_the_last(tmp_path: Path) -> None:
+    callback = Checkpoints(tmp_path / "c")
+    fit(tmp_path, module(), batches(2), epochs=2, callbacks=[callback])
+    assert files(tmp_path / "c") == ["last.ckpt"]
+    assert callback.best_epoch is None
+
+
+def test_best_is_sought_where_there_is_a_score(tmp_path: Path) -> None:
+    callback = Checkpoints(tmp_path / "c", monitor="val_mAP")
+    net = module(score=scores(0.3, 0.6))
+    fit(tmp_path, net, batches(2), epochs=5, callbacks=[callback], validation=VALIDATION, val_every_n_epochs=2)
+    assert callback.best_epoch == 4
+    assert read(tmp_path / "c" / "best.ckpt")["global_step"] == 8
+
+
+def test_best_of_a_resumed_run_is_that_of_the_whole_run(tmp_path: Path) -> None:
+    callback = Checkpoints(tmp_path / "c", monitor="val_mAP")
+    fit(tmp_path, module(score=scores(0.5)), batches(2), callbacks=[callback], validation=VALIDATION)
+    callback = Checkpoints(tmp_path / "c", monitor="val_mAP")
+    last, net = tmp_path / "c" / "last.ckpt", module(score=scores(0.4, 0.3))
+    fit(tmp_path, net, batches(2), epochs=3, callbacks=[callback], validation=VALIDATION, resume=last)
+    assert (callback.best, callback.best_epoch) == (0.5, 1)
+    assert read(tmp_path / "c" / "best.ckpt")["global_step"] == 2
+    assert read(last)["global_step"] == 6
+
+
+class Stop(Callback):
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        if trainer.global_step == 1:
+            raise ZeroDivisionError
+
+
+def test_run_stopped_in_its_first_epoch_can_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError):
+        fit(tmp_path, module(), batches(2), epochs=2, callbacks=[Stop(), Checkpoints(tmp_path / "c")])
+    last = tmp_path / "c" / "last.ckpt"
+    assert read(last)["global_step"] == 0
+    resumed, unbroken = module(), module()
+    fit(tmp_path, resumed, batches(2), epochs=2, callbacks=[Checkpoints(tmp_path / "c")], resume=last)
+    fit(tmp_path, unbroken, batches(2), epochs=2)
+    assert torch.equal(resumed.embedder.backbone.conv.weight, unbroken.embedder.backbone.conv.weight)

@@ -1,0 +1,143 @@
+"""A run that is stopped and resumed ends with the bits of one that never was."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import tiny
+import torch
+from PIL import Image
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+from tiny_training import fit, module
+
+from reid.data.augment import Augment
+from reid.data.datamodule import ReIDData
+from reid.data.records import Record, Split
+from reid.training.checkpoints import Checkpoints
+from reid.training.module import ReIDModule
+from reid.training.progress import TrainLog, read_log
+from reid.training.schedules import constant, cosine
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    """Seven identities with four noise pictures each."""
+    folder, rng = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    records = []
+    for pid in range(7):
+        for n in range(4):
+            path = folder / f"{pid}_{n}.png"
+            Image.fromarray(rng.integers(0, 256, size=(*tiny.SIZE, 3), dtype=np.uint8)).save(path)
+            records.append(Record(path, pid, n % 2))
+    return Split("noise", folder, tuple(records), tuple(records[:2]), tuple(records[2:]))
+
+
+class Stop(Callback):
+    """Breaks at a step, as a crash would."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            raise ZeroDivisionError
+
+
+def train(
+    folder: Path,
+    split: Split,
+    *,
+    epochs: int = 4,
+    stop: int | None = None,
+    resume: bool = False,
+    ema: bool = False,
+    **how: Any,
+) -> ReIDModule:
+    """Three steps an epoch with everything that has a random stream or a memory."""
+    torch.manual_seed(int.from_bytes(np.random.bytes(4), "big"))  # what the process did before does not count
+    validation = Split("held out", split.root, (), split.query, split.gallery)
+    data = ReIDData(split, validation=validation, image_size=tiny.SIZE, identities=3, images=2, seed=3)
+    assert data.steps_per_epoch() == 3
+    net = module(
+        embedder=tiny.embedder(7, dropout=0.3, pooling="gem"),
+        optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.01),
+        augment=Augment(padding=60),
+        score=lambda features: {"mAP": float(np.abs(features[0] - features[-1]).max())},
+        seed=3,
+        **how,
+    )
+    callbacks: list[Callback] = [
+        TrainLog(folder / "train_log.csv", ["id", "triplet"], ["mAP"]),
+        Checkpoints(folder / "c", every_n_epochs=1, monitor="val_mAP"),
+    ]
+    if ema:
+        callbacks.insert(0, EMAWeightAveraging(decay=0.9))
+    if stop is not None:
+        callbacks.append(Stop(stop))
+    fit(folder, net, data, epochs=epochs, callbacks=callbacks, resume=folder / "c" / "last.ckpt" if resume else None)
+    return net
+
+
+def losses(folder: Path) -> list[dict[str, str]]:
+    return [
+        {k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in read_log(folder / "train_log.csv")
+    ]
+
+
+def same_files(a: Path, b: Path) -> bool:
+    """The same checkpoints with the same weights and optimiser."""
+    names = sorted(f.name for f in (a / "c").iterdir())
+    if names != sorted(f.name for f in (b / "c").iterdir()):
+        return False
+    for name in names:
+        one, two = (torch.load(folder / "c" / name, weights_only=True) for folder in (a, b))
+        moments = [content["optimizer_states"][0]["state"] for content in (one, two)]
+        pairs = [(one["state_dict"], two["state_dict"]), *((moments[0][i], moments[1][i]) for i in moments[0])]
+        if one["epoch"] != two["epoch"] or any(not torch.equal(x[k], y[k]) for x, y in pairs for k in x):
+            return False
+    return True
+
+
+@pytest.mark.parametrize(("stop", "ema"), [(1, False), (3, False), (6, False), (8, False), (11, False), (8, True)])
+def test_run_that_breaks_ends_as_the_unbroken_one(tmp_path: Path, split: Split, stop: int, ema: bool) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    schedule = lambda done: cosine(done, warmup=0.2)  # noqa: E731
+    expected = train(whole, split, schedule=schedule, ema=ema)
+    with pytest.raises(ZeroDivisionError):
+        train(broken, split, schedule=schedule, ema=ema, stop=stop)
+    resumed = train(broken, split, schedule=schedule, ema=ema, resume=True)
+    for (name, a), b in zip(expected.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert len(losses(whole)) == 4
+    assert losses(broken) == losses(whole)
+    assert same_files(whole, broken)
+
+
+def test_run_of_two_epochs_made_four_ends_as_one_of_four(tmp_path: Path, split: Split) -> None:
+    whole, longer = tmp_path / "whole", tmp_path / "longer"
+    whole.mkdir()
+    longer.mkdir()
+    expected = train(whole, split, schedule=constant)
+    train(longer, split, schedule=constant, epochs=2)
+    resumed = train(longer, split, schedule=constant, epochs=4, resume=True)
+    for (name, a), b in zip(expected.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+    assert losses(longer) == losses(whole)
+    assert same_files(whole, longer)
+
+
+def test_each_epoch_of_a_fit_draws_its_own_batches(tmp_path: Path, split: Split) -> None:
+    drawn: dict[int, list[list[int]]] = {}
+
+    class Watch(Callback):
+        def on_train_batch_start(self, trainer: pl.Trainer, net: Any, batch: Any, batch_idx: int) -> None:
+            drawn.setdefault(trainer.current_epoch, []).append(batch[0].flatten(1).sum(1).tolist())
+
+    data = ReIDData(split, image_size=tiny.SIZE, identities=3, images=2, seed=3)
+    fit(tmp_path, module(embedder=tiny.embedder(7)), data, epochs=3, callbacks=[Watch()])
+    assert len(drawn) == 3
+    assert all(drawn[a] != drawn[b] for a in range(3) for b in range(a))
