@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from reid.data.pixels import IMAGENET_MEAN
+from reid.errors import UserError
 
 FILL = tuple(round(255 * m) for m in IMAGENET_MEAN)
 
@@ -26,11 +27,19 @@ class Augment:
         padding: pixels at an image height of 256; other heights take their share.
         zoom: factor above 1, or null to pad instead.
         erase: probability of random erasing.
+
+    Raises:
+        UserError: a probability outside 0..1, a negative padding, a zoom of 1 or less.
     """
 
     def __init__(
         self, *, flip: float = 0.5, shift: float = 0.5, padding: int = 10, zoom: float | None = None, erase: float = 0.5
     ) -> None:
+        for name, p in {"flip": flip, "shift": shift, "erase": erase}.items():
+            if not 0 <= p <= 1:
+                raise UserError(f"augment.{name}={p} is a probability: choose 0 to 1")
+        if padding < 0 or (zoom is not None and zoom <= 1):
+            raise UserError(f"augment.padding={padding} must be at least 0, augment.zoom={zoom} above 1 or null")
         self.flip, self.shift, self.padding, self.zoom, self.erase = flip, shift, padding, zoom, erase
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -68,12 +77,12 @@ def random_zoom(images: Tensor, p: float, factor: float, generator: torch.Genera
     """Enlarge each image by ``factor`` and crop it back at a random place, with probability ``p``."""
     height, width = images.shape[2:]
     size = round(height * factor), round(width * factor)
-    exact = images if images.device.type == "cpu" else images.float()  # only the CPU resizes bytes, and faster
-    large = F.interpolate(exact, size=size, mode="bilinear", align_corners=False).round().to(torch.uint8)
     top = _integers(images, size[0] - height + 1, generator)
     left = _integers(images, size[1] - width + 1, generator)
-    chosen = _chosen(images, p, generator)[:, None, None, None]
-    return torch.where(chosen, _crop(large, top, left, height, width), images)
+    chosen = _chosen(images, p, generator).nonzero()[:, 0]
+    exact = images[chosen] if images.device.type == "cpu" else images[chosen].float()  # only the CPU resizes bytes
+    large = F.interpolate(exact, size=size, mode="bilinear", align_corners=False).round().to(torch.uint8)
+    return images.clone().index_copy_(0, chosen, _crop(large, top[chosen], left[chosen], height, width))
 
 
 def random_erase(

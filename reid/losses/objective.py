@@ -25,6 +25,8 @@ class Objective(nn.Module):
         if not terms:
             raise UserError("objective.terms is empty: give at least one loss")
         for name, term in terms.items():
+            if missing := [key for key in ("loss", "input", "weight") if key not in term]:
+                raise UserError(f"objective.terms.{name}.{missing[0]} is missing: a term has loss, input and weight")
             if term["input"] not in INPUTS:
                 raise UserError(
                     f"objective.terms.{name}.input={term['input']} is unknown: choose {' or '.join(INPUTS)}"

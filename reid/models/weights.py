@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ def read_any(path: Path, *, option: str) -> Any:
     if not path.is_file():
         raise UserError(f"{option}={path}: no such file")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what torch thinks of a stranger's file is told below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{option}={path} is not a file of plain tensors (it holds objects that could run code)"
+            f"{option}={path} is not a file of plain tensors (it holds objects that could run code, or is text)"
         ) from error
     except Exception as error:  # on damaged bytes torch raises almost anything, IndexError and struct.error among it
         raise UserError(f"{option}={path} is truncated or not a checkpoint") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, Checkpoint
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
@@ -55,6 +55,8 @@ class TrainerSettings:
         for key in ("max_epochs", "limit_train_batches", "val_every_n_epochs", "log_every_n_steps"):
             if (given := getattr(self, key)) is not None and given < 1:
                 raise UserError(f"trainer.{key}={given} must be at least 1")
+        if self.gradient_clip_val is not None and self.gradient_clip_val <= 0:
+            raise UserError(f"trainer.gradient_clip_val={self.gradient_clip_val} must be above 0, or null")
         if self.ema is not None and not 0 < self.ema < 1:
             raise UserError(f"trainer.ema={self.ema} must lie between 0 and 1, or be null")
         if self.profiler not in (None, "simple"):
@@ -134,7 +136,7 @@ def build_trainer(
             use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            enable_checkpointing=True,
+            enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             callbacks=list(callbacks),
             plugins=list(plugins),
             logger=logger,

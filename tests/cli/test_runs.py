@@ -1,0 +1,333 @@
+"""A training from the command line to its run folder; judging it again; stopping it and going on."""
+
+import csv
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import signal
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli.entry import ROOT, Outcome, in_process, in_subprocess, small
+from omegaconf import OmegaConf
+from PIL import Image
+from reference import brute_force
+from torch import Tensor
+
+import reid
+from reid.data.records import Record, hold_out
+from reid.data.toy import read as read_toy
+
+STOPPING = "augment._target_=cli.stopping.Stopping"
+MEASURES = ("mAP", "rank-1", "rank-5", "rank-10", "rank-20", "mINP")
+
+
+def saved(run: Path, name: str = "last.ckpt") -> dict:
+    return torch.load(run / "checkpoints" / name, map_location="cpu", weights_only=True)
+
+
+def log(run: Path) -> list[dict[str, str]]:
+    """train_log.csv without its measurements of time."""
+    with (run / "train_log.csv").open(newline="") as file:
+        return [{k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in csv.DictReader(file)]
+
+
+def numbers(run: Path) -> dict:
+    return json.loads((run / "metrics.json").read_text())
+
+
+def embed(checkpoint: Path, records: list[Record]) -> np.ndarray:
+    """Through the public door alone: PIL and ``reid.load``."""
+    embedder = reid.load(checkpoint)
+    height, width = embedder.image_size
+    pixels = []
+    for record in records:
+        with Image.open(record.path) as image:
+            pixels.append(np.array(image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)))
+    with torch.inference_mode():
+        return embedder(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2)).numpy()
+
+
+def ranks_by_definition(checkpoint: Path, query: list[Record], gallery: list[Record]) -> list[list[int]]:
+    found, features = embed(checkpoint, query), embed(checkpoint, gallery)
+    pids, camids = [r.pid for r in gallery], [r.camid for r in gallery]
+    return [
+        brute_force.match_ranks(f, r.pid, r.camid, features, pids, camids, distance="cosine")
+        for f, r in zip(found, query, strict=True)
+    ]
+
+
+def records(folder: Path) -> list[Record]:
+    names = [(path, re.match(r"(-1|\d+)_c(\d)", path.name)) for path in sorted(folder.iterdir())]
+    return [Record(path, int(m[1]), int(m[2])) for path, m in names if m]
+
+
+def same_bits(a: object, b: object) -> bool:
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same_bits(a[k], b[k]) for k in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(same_bits(x, y) for x, y in zip(a, b, strict=True))
+    return a == b
+
+
+def assert_same_training(run: Path, unbroken: Path) -> None:
+    a, b = saved(run), saved(unbroken)
+    assert a["global_step"] == b["global_step"]
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert same_bits(a[part], b[part]), part
+    assert log(run) == log(unbroken)
+    assert numbers(run) == numbers(unbroken)
+
+
+def assert_quiet(outcome: Outcome, epochs: int) -> None:
+    """stderr has a line for each epoch trained and nothing else; stdout no word of a library."""
+    told = re.compile(rf"epoch \d/{epochs} loss \d.* images/s, \d+ s left")
+    assert [line for line in outcome.err.splitlines() if not told.fullmatch(line)] == []
+    assert not re.search(r"warning|lightning|GPU|TPU|deprecated", outcome.out, re.IGNORECASE)
+
+
+# --- the run folder
+
+
+def test_run_folder_holds_what_is_documented(finished: Outcome, toy: Path) -> None:
+    run = finished.run
+    files = {
+        "config.yaml", "environment.json", "data.json", "metrics.json", "per_query.csv", "train_log.csv", "report.html",
+        "tensorboard", "checkpoints",
+    }  # fmt: skip
+    assert {path.name for path in run.iterdir()} == files
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["last.ckpt"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d/\d\d-\d\d-\d\d_toy_mobilenet_v2", str(run.relative_to(run.parents[1])))
+
+    config = OmegaConf.load(run / "config.yaml")
+    assert "${" not in (run / "config.yaml").read_text()
+    assert (config.trainer.max_epochs, config.backbone.name, config.image.size) == (2, "mobilenet_v2", [64, 32])
+    environment = json.loads((run / "environment.json").read_text())
+    assert environment["python"] == platform.python_version()
+    assert environment["packages"]["torch"] == metadata.version("torch")
+    assert environment["command"][0] == "train.py"
+    assert f"dataset.root={toy}" in environment["command"]
+    data = json.loads((run / "data.json").read_text())
+    parts = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
+    for part, folder in parts.items():
+        assert data[part]["images"] == len(list((toy / folder).iterdir()))
+    assert re.fullmatch("[0-9a-f]{64}", data["fingerprint"])
+    page = (run / "report.html").read_text()
+    assert run.name in page
+    assert f"{numbers(run)['mAP']:.1%}" in page
+    assert list((run / "tensorboard").glob("events.*"))
+
+
+def test_log_has_a_row_an_epoch(finished: Outcome) -> None:
+    rows = log(finished.run)
+    assert [(r["epoch"], r["step"], float(r["lr"])) for r in rows] == [("1", "2", 3.5e-4), ("2", "4", 3.5e-4)]
+    for row in rows:
+        assert float(row["loss"]) == pytest.approx(float(row["cross_entropy"]) + float(row["triplet"]), abs=2e-5)
+
+
+def test_metrics_are_those_of_a_brute_force_over_the_loaded_checkpoint(finished: Outcome, toy: Path) -> None:
+    run, query = finished.run, records(toy / "query")
+    ranks = ranks_by_definition(run / "checkpoints" / "last.ckpt", query, records(toy / "bounding_box_test"))
+    aps = [brute_force.average_precision(r) for r in ranks]
+    found = numbers(run)
+    assert found["mAP"] == pytest.approx(np.mean(aps), abs=1e-12)
+    assert found["mINP"] == pytest.approx(np.mean([brute_force.inverse_negative_penalty(r) for r in ranks]), abs=1e-12)
+    for k in (1, 5, 10, 20):
+        assert found[f"rank-{k}"] == pytest.approx(brute_force.cmc(ranks, k), abs=1e-12)
+    assert (found["queries"], found["queries_without_match"]) == (len(query), 0)
+    assert found["checkpoint"] == "checkpoints/last.ckpt"
+    assert found["model"] == "last epoch (2)"
+    with (run / "per_query.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, record, ap, places in zip(rows, query, aps, ranks, strict=True):
+        assert (row["query"], int(row["pid"]), int(row["camid"])) == (record.path.name, record.pid, record.camid)
+        assert float(row["AP"]) == pytest.approx(ap, abs=1e-6)
+        assert (int(row["first_match"]), int(row["last_match"])) == (min(places), max(places))
+
+
+def test_terminal_tells_the_plan_and_the_numbers_and_nothing_else(finished: Outcome, toy: Path) -> None:
+    assert_quiet(finished, 2)
+    told = dict(re.findall(r"^(\w+)  +(.+)$", finished.out, re.MULTILINE))
+    train, query, gallery = (
+        len(list((toy / f).iterdir())) for f in ("bounding_box_train", "query", "bounding_box_test")
+    )
+    assert told["train"] == f"{train} images of 8 identities"
+    assert told["test"] == f"{query} queries, {gallery} gallery images"
+    assert told["net"].startswith("mobilenet_v2, 2.2 M parameters")
+    assert told["weights"] == "from scratch (backbone.pretrained=false)"
+    assert told["batch"] == "8 images, 2 steps an epoch, 2 epochs"
+    assert told["seed"].startswith("0, source ")
+    found = numbers(finished.run)
+    shares = [f"{found[name]:.1%}" for name in ("mAP", "rank-1", "rank-5", "rank-10", "mINP")]
+    assert " ".join(shares) in " ".join(finished.out.split())
+    assert told["protocol"] == found["protocol"]
+    assert told["again"] == f"python eval.py run={finished.run}"
+    assert Path(told["report"]) == finished.run / "report.html"
+
+
+# --- judging again
+
+
+def table(out: str) -> str:
+    return out[out.index("     mAP") : out.index("queries ")]
+
+
+def test_eval_of_the_run_gives_the_same_numbers(finished: Outcome, tmp_path: Path) -> None:
+    again = in_subprocess("eval.py", f"run={finished.run}", f"image.cache_dir={tmp_path}").check()
+    assert again.err == ""
+    assert table(again.out) == table(finished.out)
+    assert again.out.rstrip().endswith(f"the same as in {finished.run / 'metrics.json'}")
+
+
+def test_eval_says_where_the_numbers_differ(finished: Outcome, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished.run, tmp_path / "run"))
+    told = numbers(run)
+    (run / "metrics.json").write_text(json.dumps({**told, "mAP": 0.123}))
+    again = in_process("eval.py", f"run={run}", f"image.cache_dir={tmp_path / 'cache'}").check()
+    assert f"not as in {run / 'metrics.json'}: mAP is {told['mAP']}, was 0.123" in again.out
+
+
+def test_eval_of_a_checkpoint_on_another_data_set(finished: Outcome, toy: Path, tmp_path: Path) -> None:
+    checkpoint, output = finished.run / "checkpoints" / "last.ckpt", tmp_path / "numbers.json"
+    given = [f"checkpoint={checkpoint}", "dataset=market1501", f"dataset.root={toy}", f"output={output}"]
+    again = in_process("eval.py", *given, f"image.cache_dir={tmp_path / 'cache'}").check()
+    told = json.loads(output.read_text())
+    assert {k: told[k] for k in MEASURES} == {k: numbers(finished.run)[k] for k in MEASURES}
+    assert told["dataset"] == "market1501"
+    assert "the same as" not in again.out
+
+
+def test_eval_without_a_word_takes_the_run_that_wrote_last(finished: Outcome, tmp_path: Path) -> None:
+    for name, age in {"12-00-00_new": 10, "13-00-00_old": 1000}.items():
+        run = shutil.copytree(finished.run, tmp_path / "runs" / "2026-01-01" / name)
+        then = (finished.run / "config.yaml").stat().st_mtime - age
+        os.utime(run / "checkpoints" / "last.ckpt", (then, then))
+    again = in_process("eval.py", f"run_root={tmp_path / 'runs'}", f"image.cache_dir={tmp_path / 'cache'}").check()
+    assert re.search(r"^checkpoint +.*/12-00-00_new/checkpoints/last.ckpt \(epoch 2\)$", again.out, re.MULTILINE)
+
+
+# --- other ways to train
+
+
+def test_validation_chooses_the_checkpoint_that_is_reported(toy: Path, tmp_path: Path) -> None:
+    given = ["dataset.val_fraction=0.5", "trainer.max_epochs=3", "optimizer.lr=0.01"]
+    done = in_process("train.py", *small(toy, tmp_path, *given)).check()
+    run, rows = done.run, log(done.run)
+    assert_quiet(done, 3)
+    assert "4 identities held out to choose on" in done.out
+    values = [float(row["val_mAP"]) for row in rows]
+    best = 1 + values.index(max(values))
+    found = numbers(run)
+    assert found["model"] == f"best validation mAP (epoch {best})"
+    assert found["checkpoint"] == "checkpoints/best.ckpt"
+    assert saved(run, "best.ckpt")["epoch"] + 1 == best
+    _, validation = hold_out(read_toy(toy, train_identities=8, test_identities=4), 0.5, seed=0)
+    held, rest = list(validation.query), list(validation.gallery)
+    for ranks, goal in (
+        (ranks_by_definition(run / "checkpoints" / "best.ckpt", held, rest), max(values)),
+        (ranks_by_definition(run / "checkpoints" / "last.ckpt", held, rest), values[-1]),
+    ):
+        assert np.mean([brute_force.average_precision(r) for r in ranks if r]) == pytest.approx(goal, abs=1e-5)
+    again = in_process("eval.py", f"run={run}", f"image.cache_dir={tmp_path / 'cache'}").check()
+    assert f"the same as in {run / 'metrics.json'}" in again.out
+    assert f"{run}/checkpoints/best.ckpt" in again.out
+
+
+def test_moving_average_is_what_is_reported_and_goes_on(toy: Path, tmp_path: Path) -> None:
+    given = ["trainer.ema=0.9", "trainer.limit_train_batches=1", "trainer.checkpoint_every_n_epochs=1"]
+    unbroken = in_process("train.py", *small(toy, tmp_path, *given)).check()
+    run = unbroken.run
+    assert_quiet(unbroken, 2)
+    assert numbers(run)["model"] == "last epoch (2), moving average 0.9"
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"epoch_001.ckpt", "epoch_002.ckpt", "last.ckpt"}
+    first, second = (saved(run, f"epoch_00{n}.ckpt")["current_model_state"] for n in (1, 2))
+    average, loaded = saved(run)["state_dict"], reid.load(run / "checkpoints" / "last.ckpt").state_dict()
+    for name, value in loaded.items():
+        if value.is_floating_point():
+            own = f"embedder.{name}"
+            expected = 0.9 * first[own].double() + 0.1 * second[own].double()
+            torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=1e-7)
+            assert torch.equal(value, average[own])
+    assert not torch.equal(first["embedder.classifier.weight"], second["embedder.classifier.weight"])
+
+    half = in_process("train.py", *small(toy, tmp_path, *given, "trainer.max_epochs=1")).check()
+    resumed = in_process("train.py", f"resume={half.run}", "trainer.max_epochs=2").check()
+    assert_quiet(resumed, 2)
+    assert_same_training(half.run, run)
+    assert same_bits(saved(half.run)["current_model_state"], saved(run)["current_model_state"])
+
+
+def test_sweep_makes_a_run_each(finished: Outcome, toy: Path, tmp_path: Path) -> None:
+    before = set(ROOT.iterdir())
+    in_subprocess("train.py", "-m", *small(toy, tmp_path, STOPPING, "seed=0,1")).check()
+    runs = {OmegaConf.load(file).seed: file.parent for file in (tmp_path / "runs").glob("*/*/config.yaml")}
+    assert set(runs) == {0, 1}
+    assert_same_training(runs[0], finished.run)  # as if it had been alone
+    assert log(runs[1]) != log(runs[0])
+    assert set(ROOT.iterdir()) <= before | {ROOT / ".cache", ROOT / "runs"}
+
+
+# --- stopping and going on
+
+
+def test_more_epochs_continue_as_if_never_stopped(finished: Outcome, toy: Path, tmp_path: Path) -> None:
+    unbroken = in_process("train.py", *small(toy, tmp_path, STOPPING, "trainer.max_epochs=3")).check()
+    run = Path(shutil.copytree(finished.run, tmp_path / "copy"))
+    resumed = in_subprocess("train.py", f"resume={run}", "trainer.max_epochs=3").check()
+    assert_quiet(resumed, 3)
+    assert resumed.err.count("\n") == 1
+    assert f"resuming {run}" in resumed.out
+    assert_same_training(run, unbroken.run)
+    assert OmegaConf.load(run / "config.yaml").trainer.max_epochs == 3  # so that it can be resumed once more as it is
+
+
+def test_resuming_a_finished_run_trains_nothing_more(finished: Outcome, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished.run, tmp_path / "copy"))
+    (run / "metrics.json").unlink()  # as if it had been stopped while it was judged
+    resumed = in_process("train.py", f"resume={run}").check()
+    assert resumed.err == ""
+    assert_same_training(run, finished.run)
+
+
+def test_killed_in_the_middle_of_an_epoch(finished: Outcome, toy: Path, tmp_path: Path) -> None:
+    stop = {"STOP_AT": "4", "STOP_SIGNAL": str(int(signal.SIGKILL))}
+    killed = in_subprocess("train.py", *small(toy, tmp_path, STOPPING), env=stop).check(-signal.SIGKILL)
+    run = killed.run
+    assert log(run) == log(finished.run)[:1]
+    assert not (run / "metrics.json").exists()
+    judged = in_process("eval.py", f"run={run}", f"image.cache_dir={tmp_path / 'cache'}").check()
+    assert "last.ckpt of an unfinished run" in judged.out
+    assert "(epoch 1)" in judged.out
+    shutil.copy(finished.run / "train_log.csv", run)  # as if killed while the second epoch's checkpoint was written
+    with (run / "train_log.csv").open("a") as file:
+        file.write("3,6,3.5")
+    resumed = in_process("train.py", f"resume={run}").check()
+    assert_quiet(resumed, 2)
+    assert_same_training(run, finished.run)
+
+
+def test_ctrl_c_says_how_to_go_on(finished: Outcome, toy: Path, tmp_path: Path) -> None:
+    """In the first epoch, so the run goes on from its beginning."""
+    stop = {"STOP_AT": "2", "STOP_SIGNAL": str(int(signal.SIGINT))}
+    stopped = in_subprocess(
+        "train.py",
+        *small(toy, tmp_path, STOPPING),
+        env=stop,
+        setup=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # pytest may run without one
+    ).check(130)
+    assert "Traceback" not in stopped.err
+    (line,) = [line for line in stopped.err.splitlines() if line]
+    command = re.fullmatch(r"interrupted; the last whole epoch is kept, go on with: (python train\.py resume=.*)", line)
+    assert command
+    _, script, *arguments = shlex.split(command[1])
+    resumed = in_process(script, *arguments).check()
+    assert_quiet(resumed, 2)
+    assert_same_training(stopped.run, finished.run)
