@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from reid.evaluation.inputs import Inputs, check_inputs
 from reid.evaluation.metrics import average_precision, cumulative_matching, inverse_negative_penalty
 from reid.evaluation.protocol import Ints, Protocol
 from reid.evaluation.ranking import match_ranks
+from reid.evaluation.uncertainty import Interval, confidence_interval
 
 _ABSENT = "identity not in the gallery"
 _SAME_CAMERA = "identity only in the query's own camera"
@@ -30,6 +32,7 @@ class Evaluation:
         cmc: [G] float64, G the gallery's size; index 0 is rank-1.
         ap: [Q] float64 average precisions, NaN where a query has no match.
         inp: [Q] float64 inverse negative penalties, NaN likewise.
+        query_pids: [Q] int64, the identity of each query.
         unmatched_reasons: number of queries without a match for each reason; empty where all have one.
     """
 
@@ -38,6 +41,7 @@ class Evaluation:
     cmc: NDArray[np.float64]
     ap: NDArray[np.float64]
     inp: NDArray[np.float64]
+    query_pids: Ints
     unmatched_reasons: dict[str, int]
     _ranks: tuple[Ints, ...]
 
@@ -75,6 +79,22 @@ class Evaluation:
         if k < 1:
             raise UserError(f"rank {k} does not exist; ranks count from 1")
         return float(self.cmc[min(k, len(self.cmc)) - 1])
+
+    def per_query(self, metric: str) -> NDArray[np.float64]:
+        """The values whose mean is the metric (mAP, mINP or rank-k): [Q] float64, NaN where a query has no match."""
+        if metric in ("mAP", "mINP"):
+            return self.ap if metric == "mAP" else self.inp
+        if not re.fullmatch(r"rank-[1-9][0-9]*", metric):
+            raise UserError(f"metric={metric!r} is unknown; choose mAP, mINP, rank-1, rank-5 or another rank-k")
+        k = int(metric.removeprefix("rank-"))
+        return np.array([float(ranks[0] <= k) if len(ranks) else np.nan for ranks in self._ranks])
+
+    def confidence_interval(
+        self, metric: str = "mAP", level: float = 0.95, resamples: int = 1000, seed: int = 0
+    ) -> Interval:
+        """Where the metric may lie for other identities; see ``uncertainty.confidence_interval``, edge cases too."""
+        values = self.per_query(metric)
+        return confidence_interval(values, self.query_pids, level=level, resamples=resamples, seed=seed)
 
     def to_dict(self) -> dict[str, float | int | str]:
         """The numbers of a results file, ready for JSON; metrics are fractions."""
@@ -154,7 +174,7 @@ def evaluate(
     ranks = match_ranks(inputs)
     matched = np.array([len(r) > 0 for r in ranks])
     if not matched.any():
-        raise UserError(_nothing_to_score(inputs))
+        raise UserError(nothing_to_score(inputs))
     absent = ~matched & ~np.isin(inputs.query_pids, inputs.gallery_pids)
     reasons = {_ABSENT: int(absent.sum()), _SAME_CAMERA: int((~matched & ~absent).sum())}
     return Evaluation(
@@ -163,6 +183,7 @@ def evaluate(
         cmc=cumulative_matching(np.array([r[0] for r in ranks if len(r)]), len(inputs.gallery)),
         ap=np.array([average_precision(r) if len(r) else np.nan for r in ranks]),
         inp=np.array([inverse_negative_penalty(r) if len(r) else np.nan for r in ranks]),
+        query_pids=inputs.query_pids,
         unmatched_reasons={reason: count for reason, count in reasons.items() if count},
         _ranks=tuple(ranks),
     )
@@ -174,10 +195,10 @@ def check_labels(*, query_pids: Any, gallery_pids: Any, **options: Any) -> None:
     inputs = check_inputs(query, gallery, query_pids=query_pids, gallery_pids=gallery_pids, **options)
     blocks = (slice(start, start + 64) for start in range(0, len(query), 64))
     if not any(inputs.judge(block)[0].any() for block in blocks):
-        raise UserError(_nothing_to_score(inputs))
+        raise UserError(nothing_to_score(inputs))
 
 
-def _nothing_to_score(inputs: Inputs) -> str:
+def nothing_to_score(inputs: Inputs) -> str:
     """Say, for queries that all lack a match, why and what to do."""
     absent = ~np.isin(inputs.query_pids, inputs.gallery_pids)
     reasons, ways_out = [], []

@@ -60,6 +60,6 @@ def test_docstring_examples(name):
 
 
 def test_every_public_function_has_an_example():
-    modules = ("protocol", "ranking", "metrics", "search", "evaluate")
+    modules = ("protocol", "ranking", "metrics", "search", "evaluate", "uncertainty", "compare", "cameras")
     attempted = [doctest.testmod(importlib.import_module(f"reid.evaluation.{name}")).attempted for name in modules]
     assert all(attempted)
