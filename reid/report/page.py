@@ -12,7 +12,7 @@ from reid.report.files import write_atomically
 from reid.report.pictures import picture_html
 from reid.report.ranked import RankedImage, RankedQuery
 from reid.report.style import CSS
-from reid.report.text import HEADLINE, number, percent, scientific, short
+from reid.report.text import HEADLINE, interval, number, percent, scientific, short
 
 _CMC_RANKS = 50
 _GALLERY = 10
@@ -86,6 +86,7 @@ def _headline(metrics: Mapping[str, object]) -> str:
         for name, large in zip(HEADLINE, (' class="large"', ' class="large"', "", "", ""), strict=True)
     )
     facts = {
+        "mAP": interval(metrics),
         "Queries": f"{number(metrics['queries']):,.0f}" if "queries" in metrics else "",
         "Without a match": f"{number(metrics.get('queries_without_match', 0)):,.0f}",
         "Feature": str(metrics.get("feature") or ""),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from reid.report.text import HEADLINE, percent, query_count
+from reid.report.text import HEADLINE, interval, percent, query_count
 
 
 def metric_table(metrics: Mapping[str, object]) -> str:
@@ -11,7 +11,8 @@ def metric_table(metrics: Mapping[str, object]) -> str:
     Args:
         metrics: fractions under ``mAP``, ``rank-1``, ``rank-5``, ``rank-10``, ``mINP`` (a dash stands for an absent or
             undefined one); optionally ``protocol`` (its stamp), ``queries``, ``queries_without_match``, ``split``,
-            ``feature`` and ``model``.
+            ``feature``, ``model`` and
+            ``mAP_interval`` (the two ends of its 95 % interval).
 
     Returns:
         Lines without colour and without a final newline.
@@ -27,6 +28,7 @@ def metric_table(metrics: Mapping[str, object]) -> str:
     head = "".join(f"{name:>10}" for name in HEADLINE)[2:]
     row = "".join(f"{percent(metrics.get(name)):>10}" for name in HEADLINE)[2:]
     below = {
+        "mAP": interval(metrics),
         "protocol": str(metrics.get("protocol") or ""),
         "queries": query_count(metrics),
         "split": str(metrics.get("split") or ""),

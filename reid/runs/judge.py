@@ -116,4 +116,10 @@ def refuse_hopeless(split: Split, protocol: str, distance: str) -> None:
 def metrics(judgement: Judgement, **facts: Any) -> Mapping[str, Any]:
     """The content of metrics.json: fractions, the protocol they were made by, and ``facts`` that tell of what."""
     unread = len(judgement.query.unreadable) + len(judgement.gallery.unreadable)
-    return {**judgement.evaluation.to_dict(), **({"unreadable_images_left_out": unread} if unread else {}), **facts}
+    interval = judgement.evaluation.confidence_interval("mAP")
+    return {
+        **judgement.evaluation.to_dict(),
+        **({"mAP_interval": [interval.low, interval.high]} if interval.identities > 1 else {}),
+        **({"unreadable_images_left_out": unread} if unread else {}),
+        **facts,
+    }

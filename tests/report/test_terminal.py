@@ -37,6 +37,11 @@ def test_what_is_known_about_the_model_stands_below() -> None:
     assert table.splitlines()[-3:] == ["split     test", "feature   after BNNeck", "model     last epoch (15)"]
 
 
+def test_interval_of_the_map_stands_below() -> None:
+    lines = metric_table({**METRICS, "mAP_interval": [0.8212, 0.8649]}).splitlines()
+    assert lines[4] == "mAP       82.1% to 86.5% (95%, other identities)"
+
+
 @pytest.mark.parametrize("metrics", [{}, {"mAP": float("nan"), "rank-1": None}])
 def test_no_numbers_are_dashes(metrics: dict[str, object]) -> None:
     assert metric_table(metrics).splitlines()[2].split() == ["–"] * 5
