@@ -6,10 +6,10 @@ from reid.door import command
 
 
 def main(cfg: DictConfig) -> None:
-    from reid.door.build import judgement  # torch is imported after --help and spelling errors are dealt with
+    from reid.door.build import judging_arguments  # torch is imported after --help and spelling errors are dealt with
     from reid.runs.evaluate import evaluate_again
 
-    evaluate_again(**judgement(cfg))
+    evaluate_again(**judging_arguments(cfg))
 
 
 if __name__ == "__main__":

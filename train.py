@@ -7,10 +7,10 @@ from reid.door import command
 
 
 def main(cfg: DictConfig) -> None:
-    from reid.door.build import experiment  # torch is imported after --help and spelling errors are dealt with
+    from reid.door.build import training_arguments  # torch is imported after --help and spelling errors are dealt with
     from reid.runs.train import train
 
-    train(**experiment(cfg, list(HydraConfig.get().overrides.task)))
+    train(**training_arguments(cfg, list(HydraConfig.get().overrides.task)))
 
 
 if __name__ == "__main__":

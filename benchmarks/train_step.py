@@ -84,7 +84,7 @@ def framework(
         objective,
         optimizer=partial(torch.optim.Adam, lr=3.5e-4, fused=True),
         schedule=cosine,
-        augment=Augment(zoom=1.125) if data else None,
+        augment=Augment() if data else None,
     )
     clock, log = Clock(), TrainLog(folder / "train_log.csv", list(objective.losses), [])
     trainer = build_trainer(

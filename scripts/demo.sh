@@ -16,7 +16,7 @@ if [[ -z $finished ]]; then
     if [[ -n $checkpoint ]]; then
         .venv/bin/python train.py "resume=${checkpoint%/checkpoints/last.ckpt}"
     else
-        .venv/bin/python train.py run.name=demo
+        .venv/bin/python train.py run.name=demo backbone.pretrained=false
     fi
     finished=$(newest metrics.json)
 fi

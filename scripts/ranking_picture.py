@@ -17,7 +17,7 @@ from reid.errors import UserError
 from reid.models.checkpoint import load_trained
 from reid.report import save_ranking_png
 from reid.runs.folder import RunFolder
-from reid.runs.judge import judge
+from reid.runs.judge import Judging, judge
 
 
 def main() -> None:
@@ -33,11 +33,13 @@ def main() -> None:
     judgement = judge(
         trained.embedder,
         read_split(config.dataset, seed=0, whole=True)[0],
-        cache_dir=Path(config.image.cache_dir) if config.image.cache else None,
-        skip_unreadable=config.data.skip_unreadable,
-        device=torch.device("cpu"),
-        bf16=trained.spec["bf16"],
-        **trained.spec["evaluation"],
+        Judging(
+            cache_dir=Path(config.image.cache_dir) if config.image.cache else None,
+            skip_unreadable=config.data.skip_unreadable,
+            device=torch.device("cpu"),
+            bf16=trained.spec["bf16"],
+            **trained.spec["evaluation"],
+        ),
     )
     save_ranking_png(a.out, judgement.ranked(a.queries), a.columns)
 

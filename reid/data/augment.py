@@ -25,19 +25,21 @@ class Augment:
             ``padding`` pads by that many pixels on each side and crops back (10 at 256x128, Luo et al. 2019);
             ``zoom`` enlarges by that factor and crops back (1.125, the way of torchreid).
         padding: pixels at an image height of 256; other heights take their share.
-        zoom: factor above 1, or null to pad instead.
+        zoom: factor above 1, or None to pad instead.
         erase: probability of random erasing.
 
     Raises:
-        UserError: a probability outside 0..1, a negative padding, a zoom of 1 or less.
+        UserError: a probability outside 0..1, a negative padding, a zoom of 1 or less, both ways of shifting or none.
     """
 
     def __init__(
-        self, *, flip: float = 0.5, shift: float = 0.5, padding: int = 10, zoom: float | None = None, erase: float = 0.5
+        self, *, flip: float = 0.5, shift: float = 0.5, padding: int = 0, zoom: float | None = 1.125, erase: float = 0.5
     ) -> None:
         for name, p in {"flip": flip, "shift": shift, "erase": erase}.items():
             if not 0 <= p <= 1:
                 raise UserError(f"augment.{name}={p} is a probability: choose 0 to 1")
+        if shift > 0 and (padding > 0) == (zoom is not None):
+            raise UserError(f"augment.shift={shift} needs augment.padding above 0 or augment.zoom, and not both")
         if padding < 0 or (zoom is not None and zoom <= 1):
             raise UserError(f"augment.padding={padding} must be at least 0, augment.zoom={zoom} above 1 or null")
         self.flip, self.shift, self.padding, self.zoom, self.erase = flip, shift, padding, zoom, erase
@@ -47,7 +49,7 @@ class Augment:
             images = random_flip(images, self.flip, generator)
         if self.shift > 0 and self.zoom is not None:
             images = random_zoom(images, self.shift, self.zoom, generator)
-        elif self.shift > 0 and self.padding > 0:
+        elif self.shift > 0:
             padding = round(self.padding * images.shape[2] / 256)
             images = random_shift(images, self.shift, padding, generator)
         if self.erase > 0:
@@ -67,9 +69,7 @@ def random_shift(images: Tensor, p: float, padding: int, generator: torch.Genera
     padded = fill.expand(len(images), 3, height + 2 * padding, width + 2 * padding).clone()
     padded[:, :, padding : padding + height, padding : padding + width] = images
     chosen = _chosen(images, p, generator)
-    top, left = (
-        torch.where(chosen, _integers(images, 2 * padding + 1, generator), padding).to(images.device) for _ in range(2)
-    )
+    top, left = (torch.where(chosen, _integers(images, 2 * padding + 1, generator), padding) for _ in range(2))
     return _crop(padded, top, left, height, width)
 
 

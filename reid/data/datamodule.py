@@ -106,10 +106,9 @@ class ReIDData(pl.LightningDataModule):
         """Query then gallery of the held-out identities in one pass, each image with its index."""
         if self.validation is None:
             return []
-        images = self.open(self.validation.query + self.validation.gallery, "validation")
-        if images.unreadable:
-            raise UserError(f"{images.unreadable[0]}: validation images must all be readable; mend or remove it")
-        return self._loader(_Batches(images, np.arange(len(images))), batch_size=self.eval_batch, shuffle=False)
+        self.validation_images = self.open(self.validation.query + self.validation.gallery, "validation")
+        targets = np.arange(len(self.validation_images))
+        return self._loader(_Batches(self.validation_images, targets), batch_size=self.eval_batch, shuffle=False)
 
     def _loader(self, dataset: _Batches, **how: object) -> DataLoader:
         return DataLoader(

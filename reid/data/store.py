@@ -43,6 +43,38 @@ class Images:
         return len(self.records)
 
 
+class _Stored:
+    """Rows of a stored array; the map is opened anew in each process that the loader is sent to."""
+
+    def __init__(self, file: Path, rows: np.ndarray) -> None:
+        self._file, self._rows = file, rows
+        self._pixels = np.load(file, mmap_mode="r")
+
+    def __call__(self, index: np.ndarray) -> Tensor:
+        return torch.from_numpy(self._pixels[self._rows[index]]).permute(0, 3, 1, 2)
+
+    def __reduce__(self) -> tuple[type, tuple[Path, np.ndarray]]:
+        return _Stored, (self._file, self._rows)
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Files decoded whenever they are asked for."""
+
+    records: tuple[Record, ...]
+    size: tuple[int, int]
+
+    def __call__(self, index: np.ndarray) -> Tensor:
+        with ThreadPoolExecutor() as pool:
+            return torch.from_numpy(np.stack(list(pool.map(self._one, index)))).permute(0, 3, 1, 2)
+
+    def _one(self, i: int) -> np.ndarray:
+        try:
+            return decode(self.records[i].path, self.size)
+        except OSError as error:
+            raise _unreadable(self.records[i].path) from error
+
+
 def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
     """One image as uint8 RGB [H, W, 3], resized bilinearly to ``size`` = (H, W). Raises OSError if it is damaged."""
     try:
@@ -65,9 +97,11 @@ def open_images(
         UserError: an image cannot be read (named), unless ``skip_unreadable``.
     """
     if cache_dir is None:
-        bad = _check_all(records, size) if skip_unreadable else set()
+        bad = _check_all(records, size)
+        if bad and not skip_unreadable:
+            raise _unreadable(records[min(bad)].path, len(bad))
         kept = tuple(r for i, r in enumerate(records) if i not in bad)
-        return Images(kept, tuple(records[i].path for i in sorted(bad)), lambda index: _decode_batch(kept, index, size))
+        return Images(kept, tuple(records[i].path for i in sorted(bad)), _Decoded(kept, size))
     folder = cache_dir / _key(records, size)
     meta = _verified(folder)
     if meta is None:
@@ -78,12 +112,7 @@ def open_images(
         raise _unreadable(records[min(bad)].path, len(bad))
     kept = tuple(r for i, r in enumerate(records) if i not in bad)
     rows = np.array([i for i in range(len(records)) if i not in bad])
-    pixels = np.load(folder / "images.npy", mmap_mode="r")
-
-    def load(index: np.ndarray) -> Tensor:
-        return torch.from_numpy(pixels[rows[index]]).permute(0, 3, 1, 2)
-
-    return Images(kept, tuple(records[i].path for i in sorted(bad)), load)
+    return Images(kept, tuple(records[i].path for i in sorted(bad)), _Stored(folder / "images.npy", rows))
 
 
 def _key(records: Sequence[Record], size: tuple[int, int]) -> str:
@@ -167,17 +196,6 @@ def _check_all(records: Sequence[Record], size: tuple[int, int]) -> set[int]:
 
     with ThreadPoolExecutor() as pool:
         return {i for i, bad in enumerate(pool.map(damaged, range(len(records)))) if bad}
-
-
-def _decode_batch(records: Sequence[Record], index: np.ndarray, size: tuple[int, int]) -> Tensor:
-    def one(i: int) -> np.ndarray:
-        try:
-            return decode(records[i].path, size)
-        except OSError as error:
-            raise _unreadable(records[i].path) from error
-
-    with ThreadPoolExecutor() as pool:
-        return torch.from_numpy(np.stack(list(pool.map(one, index)))).permute(0, 3, 1, 2)
 
 
 def _unreadable(path: Path, count: int = 1) -> UserError:

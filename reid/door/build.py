@@ -36,17 +36,20 @@ _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's ann
     "evaluation.distance": (str, None),
     "evaluation.batch_size": (int, 1),
     "image.cache": (bool, None),
+    "image.cache_dir": (str, None),
+    "run.root": (str, None),
+    "run.name": (str | None, None),
 }
 
 
-def experiment(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
+def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     """The arguments of ``reid.runs.train.train`` for a config, or for the config of the run that it resumes."""
     import pytorch_lightning as pl
     from torch import nn
 
     from reid.data.datamodule import ReIDData
     from reid.models.embedder import Embedder
-    from reid.runs.judge import refuse_hopeless
+    from reid.runs.judge import Judging, refuse_hopeless
     from reid.training.settings import TrainerSettings, quiet_lightning
 
     resumed = None
@@ -59,9 +62,11 @@ def experiment(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     config = OmegaConf.to_yaml(cfg, resolve=True)
     quiet_lightning()
     seed = int(cfg.seed)
+    if seed >= 2**32:
+        raise UserError(f"seed={seed} must be under 2^32")
     pl.seed_everything(seed, workers=True, verbose=False)
     settings: TrainerSettings = build(cfg.trainer, "trainer")
-    settings.device  # noqa: B018  a missing GPU is told before anything is read
+    device = settings.device  # a missing GPU is told before anything is read
     split, validation = read_split(cfg.dataset, seed)
     evaluation = {"protocol": cfg.evaluation.protocol, "distance": cfg.evaluation.distance}
     refuse_hopeless(split, **evaluation)
@@ -69,7 +74,8 @@ def experiment(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
     _try("optimizer", optimizer, [nn.Parameter()])
     _try("schedule", schedule, 1.0)
-    augment = build(cfg.augment, "augment") if cfg.augment else None
+    augment = build(cfg.augment, "augment") if cfg.get("augment") else None
+    logger = build(cfg.logger, "logger") if cfg.get("logger") else None
     size = _size(cfg.image.size)
     backbone_node = OmegaConf.to_container(cfg.backbone, resolve=True)
     if resumed:  # the weights come from the checkpoint
@@ -110,10 +116,14 @@ def experiment(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         "schedule": schedule,
         "augment": augment,
         "settings": settings,
-        "logger": build(cfg.logger, "logger") if cfg.logger else None,
-        **evaluation,
-        "cache_dir": cache_dir,
-        "skip_unreadable": cfg.data.skip_unreadable,
+        "logger": logger,
+        "how": Judging(
+            **evaluation,
+            batch_size=cfg.evaluation.batch_size,
+            device=device,
+            cache_dir=cache_dir,
+            skip_unreadable=cfg.data.skip_unreadable,
+        ),
         "spec": {
             "backbone": _call(backbone_node),
             "head": head,
@@ -125,16 +135,17 @@ def experiment(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     }
 
 
-def judgement(cfg: DictConfig) -> dict[str, Any]:
+def judging_arguments(cfg: DictConfig) -> dict[str, Any]:
     """The arguments of ``reid.runs.evaluate.evaluate_again`` for an eval config."""
     from reid.models.checkpoint import load_trained
     from reid.models.embedder import FEATURES
-    from reid.runs.judge import refuse_hopeless
+    from reid.runs.judge import Judging, refuse_hopeless
     from reid.training.settings import device_for
 
     _check_values(cfg, null_is_fine=True)
-    device = device_for(cfg.accelerator, option="accelerator")
-    run = None
+    run, stored = None, OmegaConf.create()
+    if cfg.checkpoint is not None and cfg.run is not None:
+        raise UserError(f"run={cfg.run} and checkpoint={cfg.checkpoint}: give one of the two")
     if cfg.checkpoint is not None:
         if cfg.get("dataset") is None:
             raise UserError("checkpoint= needs the data to judge on: add dataset=NAME dataset.root=FOLDER")
@@ -143,10 +154,20 @@ def judgement(cfg: DictConfig) -> dict[str, Any]:
         run = RunFolder.open(cfg.run, option="run") if cfg.run else RunFolder.newest(Path(cfg.run_root))
         run.need_checkpoint(option="run")
         checkpoint, model = run.reported()
-        option = "run"
+        option, stored = "run", _config_of(run)
+    accelerator = cfg.accelerator or OmegaConf.select(stored, "trainer.accelerator") or "auto"
+    device = device_for(accelerator, option="accelerator")
+    asked = OmegaConf.create({"image": cfg.image, "data": cfg.data})
+    for key, otherwise in {
+        "image.cache": True,
+        "image.cache_dir": ".cache/images",
+        "data.skip_unreadable": False,
+    }.items():
+        if OmegaConf.select(asked, key) is None:
+            OmegaConf.update(asked, key, OmegaConf.select(stored, key, default=otherwise))
     dataset, again = cfg.get("dataset"), False
     if dataset is None and run is not None:
-        dataset, again = _config_of(run).dataset, True
+        dataset, again = stored.dataset, True
     split = read_split(dataset, seed=0, whole=True)[0]
     trained = load_trained(checkpoint, option=option, trust=run is not None)
     evaluation = {**trained.spec["evaluation"], **{k: v for k, v in cfg.evaluation.items() if v is not None}}
@@ -160,13 +181,16 @@ def judgement(cfg: DictConfig) -> dict[str, Any]:
         "trained": trained,
         "checkpoint": checkpoint,
         "split": split,
-        "cache_dir": _cache_dir(cfg),
-        "skip_unreadable": cfg.data.skip_unreadable,
-        "device": device,
+        "how": Judging(
+            **evaluation,
+            device=device,
+            cache_dir=_cache_dir(asked),
+            skip_unreadable=asked.data.skip_unreadable,
+            bf16=trained.spec["bf16"],
+        ),
         "model": model,
         "output": Path(cfg.output).expanduser() if cfg.output else None,
         "recorded": run.metrics if run is not None and again else None,
-        **evaluation,
     }
 
 
@@ -239,8 +263,8 @@ def _stored(run: RunFolder, overrides: list[str]) -> DictConfig:
             raise UserError(
                 f"{override}: a resumed run keeps its config, single values such as trainer.max_epochs=20 aside"
             )
-        if key.startswith("optimizer."):
-            raise UserError(f"{override}: the optimiser of a resumed run goes on as its checkpoint says")
+        if key.startswith(("optimizer.", "backbone.weights", "backbone.pretrained", "run.")):
+            raise UserError(f"{override}: a resumed run goes on in its folder, with the optimiser of its checkpoint")
         try:
             OmegaConf.update(cfg, key, OmegaConf.create(f"v: {value}").v)
         except OmegaConfBaseException as error:

@@ -34,10 +34,10 @@ def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
     def contained(cfg: DictConfig) -> object:
         try:
             return task(cfg)
-        except UserError as error:
+        except (UserError, OmegaConfBaseException) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # the launcher decides what one failed job means for the others
-            _leave(error)
+            _leave(error if isinstance(error, UserError) else _explain(error, config_name))
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(contained)()

@@ -83,9 +83,13 @@ def _map_size(backbone: Backbone, image_size: tuple[int, int]) -> tuple[int, int
     try:
         maps = backbone.eval()(torch.zeros(1, 3, *image_size))
     except RuntimeError as error:  # a pooling or convolution whose window no longer fits
-        raise UserError(
-            f"image.size=[{image_size[0]},{image_size[1]}] is too small for this backbone: choose a larger one"
-        ) from error
+        size = f"image.size=[{image_size[0]},{image_size[1]}]"
+        raise UserError(f"{size} is too small for this backbone: choose a larger one ({error})") from error
     finally:
         backbone.train(training)
+    if maps.ndim != 4 or maps.shape[1] != backbone.channels:
+        raise UserError(
+            f"backbone {backbone.name} says channels={backbone.channels} but its output is {list(maps.shape)}: "
+            "it must give maps [B, channels, h, w]"
+        )
     return maps.shape[2], maps.shape[3]

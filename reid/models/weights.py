@@ -83,7 +83,7 @@ def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for prefix in _PREFIXES:
         inside = [k for k in names if k.startswith(prefix)]
         if inside:
-            state = {k.removeprefix(prefix): state[k] for k in inside}
+            state = {k.removeprefix(prefix): v for k, v in state.items()}
             names = list(state)
     return {_OLD_DENSENET.sub(r"\1\2.", k): v for k, v in state.items()}
 

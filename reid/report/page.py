@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from reid import files
 from reid.report.charts import Series, line_chart
 from reid.report.curves import log_series
-from reid.report.files import write_atomically
 from reid.report.pictures import picture_html
 from reid.report.ranked import RankedImage, RankedQuery
 from reid.report.style import CSS
@@ -49,7 +49,7 @@ def write_report(
         config: the composed configuration as text.
 
     Raises:
-        OSError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     sections = [
         f"<h1>{html.escape(title)}</h1>",
@@ -70,7 +70,7 @@ def write_report(
         f"<body><main>\n{chr(10).join(section for section in sections if section)}\n</main></body></html>\n"
     )
     # A file name may hold bytes that are no text; they must not cost the page.
-    write_atomically(path, page.encode("utf-8", errors="replace"))
+    files.write(path, page)
 
 
 def _pairs(pairs: Mapping[str, str], css: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from reid.report.files import write_atomically
+from reid import files
 from reid.report.pictures import open_thumbnail
 from reid.report.ranked import RankedImage, RankedQuery
 from reid.report.text import percent
@@ -25,7 +25,7 @@ def save_ranking_png(path: Path | str, ranked: Sequence[RankedQuery], columns: i
 
     Raises:
         ValueError: there is no query to draw, or ``columns`` is not positive.
-        OSError: the file cannot be written.
+        UserError: the file cannot be written.
     """
     if not ranked or columns < 1:
         raise ValueError(f"need at least one query and one column, got {len(ranked)} and {columns}")
@@ -44,7 +44,7 @@ def save_ranking_png(path: Path | str, ranked: Sequence[RankedQuery], columns: i
             y += row
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG", optimize=True)
-    write_atomically(path, buffer.getvalue())
+    files.write(path, buffer.getvalue())
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from reid.data.records import Split
 from reid.errors import UserError
 from reid.models.checkpoint import Trained
 from reid.report import facts, metric_table
 from reid.runs.folder import write_json
-from reid.runs.judge import judge, metrics
+from reid.runs.judge import Judging, judge, metrics
 
 
 def evaluate_again(
@@ -20,12 +18,7 @@ def evaluate_again(
     trained: Trained,
     checkpoint: Path,
     split: Split,
-    cache_dir: Path | None,
-    skip_unreadable: bool,
-    batch_size: int,
-    device: torch.device,
-    protocol: str,
-    distance: str,
+    how: Judging,
     model: str,
     output: Path | None,
     recorded: Path | None,
@@ -45,20 +38,10 @@ def evaluate_again(
         "net": f"{embedder.backbone.name}, embedding of {embedder.dim}",
         "images": "{}x{}".format(*embedder.image_size),
         "data": f"{split.name} in {split.root}: {len(split.query)} queries, {len(split.gallery)} gallery images",
-        "device": f"{device}, precision {'bf16' if trained.spec['bf16'] else '32'}",
+        "device": f"{how.device}, precision {'bf16' if how.bf16 else '32'}",
     }
     print(facts(opening), flush=True)
-    judgement = judge(
-        embedder,
-        split,
-        cache_dir=cache_dir,
-        skip_unreadable=skip_unreadable,
-        batch_size=batch_size,
-        device=device,
-        bf16=trained.spec["bf16"],
-        protocol=protocol,
-        distance=distance,
-    )
+    judgement = judge(embedder, split, how)
     numbers = metrics(judgement, feature=embedder.feature, split="test", model=model, dataset=split.name)
     print(f"\n{metric_table(numbers)}")
     if output is not None:

@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from reid import files
 from reid.errors import UserError
-from reid.report.files import write_atomically
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "faiss-cpu", "numpy", "pillow")
 _SOURCE = Path(__file__).parents[2]
@@ -32,6 +32,7 @@ class RunFolder:
         self.config, self.metrics = path / "config.yaml", path / "metrics.json"
         self.log, self.report = path / "train_log.csv", path / "report.html"
         self.per_query = path / "per_query.csv"
+        self.environment, self.data = path / "environment.json", path / "data.json"
         self.checkpoints = path / "checkpoints"
 
     @property
@@ -104,7 +105,7 @@ def environment() -> dict[str, Any]:
 
     return {
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES},
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -112,6 +113,13 @@ def environment() -> dict[str, Any]:
         "git_commit": git_commit(),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:  # faiss-gpu in place of faiss-cpu, for one
+        return None
 
 
 def git_commit() -> str | None:
@@ -130,11 +138,11 @@ def _git(*arguments: str) -> str:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write JSON whole or leave the old file."""
-    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+    files.write(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Write a CSV file whole or leave the old one."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows([columns, *rows])
-    write_atomically(path, text.getvalue().encode())
+    files.write(path, text.getvalue())

@@ -19,6 +19,19 @@ RANKED = 10
 
 
 @dataclass(frozen=True)
+class Judging:
+    """How to judge: by which rules (``protocol``, ``distance``), and how the features are made."""
+
+    protocol: str
+    distance: str
+    batch_size: int
+    device: torch.device
+    cache_dir: Path | None
+    skip_unreadable: bool
+    bf16: bool = False
+
+
+@dataclass(frozen=True)
 class Judgement:
     """The outcome on one split: the evaluation, the images it was made on, and their features float32 [N, D]."""
 
@@ -27,8 +40,7 @@ class Judgement:
     gallery: Images
     query_features: np.ndarray
     gallery_features: np.ndarray
-    protocol: str
-    distance: str
+    how: Judging
 
     def per_query(self) -> list[tuple[Any, ...]]:
         """One row a query: file, pid, camid, AP, rank of the first and the last true match; blank without a match."""
@@ -51,8 +63,8 @@ class Judgement:
             query_camids=camids(query),
             gallery_pids=pids(self.gallery.records),
             gallery_camids=camids(self.gallery.records),
-            protocol=self.protocol,
-            distance=self.distance,
+            protocol=self.how.protocol,
+            distance=self.how.distance,
             k=RANKED,
         )
         result = []
@@ -63,30 +75,20 @@ class Judgement:
         return result
 
 
-def judge(
-    embedder: Embedder,
-    split: Split,
-    *,
-    cache_dir: Path | None,
-    skip_unreadable: bool,
-    batch_size: int,
-    device: torch.device,
-    bf16: bool,
-    protocol: str,
-    distance: str,
-) -> Judgement:
+def judge(embedder: Embedder, split: Split, how: Judging) -> Judgement:
     """Extract the features of query and gallery and evaluate them."""
     parts = []
     for records in (split.query, split.gallery):
-        images = open_images(records, embedder.image_size, cache_dir=cache_dir, skip_unreadable=skip_unreadable)
-        parts.append((images, extract(embedder, images, batch_size=batch_size, device=device, bf16=bf16)))
+        images = open_images(records, embedder.image_size, cache_dir=how.cache_dir, skip_unreadable=how.skip_unreadable)
+        features = extract(embedder, images, batch_size=how.batch_size, device=how.device, bf16=how.bf16)
+        parts.append((images, features))
     (query, query_features), (gallery, gallery_features) = parts
-    evaluation = score(query_features, gallery_features, query.records, gallery.records, protocol, distance)
-    return Judgement(evaluation, query, gallery, query_features, gallery_features, protocol, distance)
+    evaluation = score(query_features, gallery_features, query.records, gallery.records, how)
+    return Judgement(evaluation, query, gallery, query_features, gallery_features, how)
 
 
 def score(
-    query_features: np.ndarray, gallery_features: np.ndarray, query: tuple, gallery: tuple, protocol: str, distance: str
+    query_features: np.ndarray, gallery_features: np.ndarray, query: tuple, gallery: tuple, how: Judging
 ) -> Evaluation:
     """Evaluate features [Q, D] and [G, D] of the records they belong to."""
     return evaluate(
@@ -96,8 +98,8 @@ def score(
         gallery_pids=pids(gallery),
         query_camids=camids(query),
         gallery_camids=camids(gallery),
-        protocol=protocol,
-        distance=distance,
+        protocol=how.protocol,
+        distance=how.distance,
     )
 
 

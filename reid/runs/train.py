@@ -1,10 +1,11 @@
 """The main job: fit an embedder, judge it, write the run down."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,15 @@ import torch
 from pytorch_lightning.callbacks import LambdaCallback
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from reid import files
 from reid.data.datamodule import ReIDData
 from reid.errors import UserError
 from reid.losses.objective import Objective
 from reid.models.checkpoint import load_trained
 from reid.models.embedder import Embedder
 from reid.report import facts, metric_table, write_report
-from reid.report.files import write_atomically
 from reid.runs.folder import RunFolder, environment, git_commit, write_csv, write_json
-from reid.runs.judge import Judgement, judge, metrics, score
+from reid.runs.judge import Judgement, Judging, judge, metrics, score
 from reid.training.allocator import keep_freed_memory
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
 from reid.training.module import Augmentation, ReIDModule
@@ -44,10 +45,7 @@ def train(
     augment: Augmentation | None,
     settings: TrainerSettings,
     logger: Callable[..., Any] | None,
-    protocol: str,
-    distance: str,
-    cache_dir: Path | None,
-    skip_unreadable: bool,
+    how: Judging,
     spec: Mapping[str, Any],
     seed: int,
 ) -> Mapping[str, Any]:
@@ -57,7 +55,7 @@ def train(
         UserError: among others a loss that is not finite, a checkpoint that cannot be written, a set without a match.
     """
     bf16, why = use_bf16(settings.precision, settings.device, embedder.backbone)
-    spec = {**spec, "bf16": bf16}
+    spec, how = {**spec, "bf16": bf16}, replace(how, bf16=bf16)
     train_log = TrainLog(run.log, list(objective.losses), list(VALIDATION))
     checkpoints = Checkpoints(
         run.checkpoints,
@@ -65,9 +63,8 @@ def train(
         monitor=f"val_{VALIDATION[0]}" if data.validation else None,
     )
     callbacks: list[Any] = [train_log, Progress(train_log.losses), checkpoints]
-    if resume:  # values changed for the resumed run stay, once its checkpoint is read and fits
-        keep = partial(write_atomically, run.config, config.encode())
-        callbacks.append(LambdaCallback(on_train_start=lambda trainer, _: trainer.is_global_zero and keep()))
+    if resume:  # once its checkpoint is read and fits
+        callbacks.append(LambdaCallback(on_train_start=lambda trainer, _: _go_on(trainer, run, config)))
     if settings.ema is not None:
         from pytorch_lightning.callbacks import EMAWeightAveraging
 
@@ -84,22 +81,23 @@ def train(
     except UserError:
         run.discard()
         raise
+    description = _describe(data, run, resume)
     if settings.channels_last:
         embedder = embedder.to(memory_format=torch.channels_last)
     summary = _summary(data, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
     if trainer.is_global_zero:
         print(facts(summary), flush=True)
         if not resume:
-            write_atomically(run.config, config.encode())
-            write_json(run.path / "environment.json", environment())
-            write_json(run.path / "data.json", data.split.describe())
+            files.write(run.config, config)
+            write_json(run.environment, environment())
+            write_json(run.data, description)
     module = ReIDModule(
         embedder,
         objective,
         optimizer=optimizer,
         schedule=schedule,
         augment=augment,
-        score=partial(_validate, data, protocol, distance) if data.validation else None,
+        score=partial(_validate, data, how) if data.validation else None,
         seed=seed,
         spec=spec,
         channels_last=settings.channels_last,
@@ -119,17 +117,7 @@ def train(
         chosen, model = run.best, f"best validation {VALIDATION[0]} (epoch {checkpoints.best_epoch})"
     if settings.ema is not None:
         model += f", moving average {settings.ema}"
-    judgement = judge(
-        load_trained(chosen, trust=True).embedder,
-        data.split,
-        cache_dir=cache_dir,
-        skip_unreadable=skip_unreadable,
-        batch_size=data.eval_batch,
-        device=settings.device,
-        bf16=bf16,
-        protocol=protocol,
-        distance=distance,
-    )
+    judgement = judge(load_trained(chosen, trust=True).embedder, data.split, how)
     numbers = metrics(
         judgement,
         feature=embedder.feature,
@@ -170,12 +158,37 @@ def _fit(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder
         raise
 
 
-def _validate(data: ReIDData, protocol: str, distance: str, features: np.ndarray) -> Mapping[str, float]:
+def _describe(data: ReIDData, run: RunFolder, resume: bool) -> dict[str, Any]:
+    """The content of data.json; UserError where a resumed run had other data."""
+    found = data.split.describe()
+    if resume and run.data.is_file():
+        before = json.loads(run.data.read_text())
+        if before["fingerprint"] != found["fingerprint"]:
+            raise UserError(
+                f"resume={run.path}: training identities or images are not those it began with (see {run.data}): "
+                "bring them back, or start a new run"
+            )
+    left_out = len(data.train_images.unreadable)
+    return {**found, **({"unreadable_training_images_left_out": left_out} if left_out else {})}
+
+
+def _go_on(trainer: pl.Trainer, run: RunFolder, config: str) -> None:
+    """A resumed run keeps the values changed for it, and loses results that its further training makes stale."""
+    if not trainer.is_global_zero:
+        return
+    files.write(run.config, config)
+    told = json.loads(run.environment.read_text())
+    write_json(run.environment, {**told, "resumed": [*told.get("resumed", []), environment()]})
+    if trainer.current_epoch < (trainer.max_epochs or 0):
+        for stale in (run.metrics, run.per_query, run.report):
+            stale.unlink(missing_ok=True)
+
+
+def _validate(data: ReIDData, how: Judging, features: np.ndarray) -> Mapping[str, float]:
     assert data.validation is not None
-    cut = len(data.validation.query)
-    found = score(
-        features[:cut], features[cut:], data.validation.query, data.validation.gallery, protocol, distance
-    ).to_dict()
+    asked, records = set(data.validation.query), data.validation_images.records
+    cut = sum(r in asked for r in records)  # queries come first
+    found = score(features[:cut], features[cut:], records[:cut], records[cut:], how).to_dict()
     return {name: float(found[name]) for name in VALIDATION}
 
 
@@ -188,7 +201,8 @@ def _summary(
     identities = data.num_classes
     held = f"; {len({r.pid for r in validation.query})} identities held out to choose on" if validation else ""
     backbone = embedder.backbone
-    batch = f"{data.batch_images} images, {data.steps_per_epoch()} steps an epoch, {settings.max_epochs} epochs"
+    steps = min(data.steps_per_epoch(), settings.limit_train_batches or data.steps_per_epoch())
+    batch = f"{data.batch_images} images, {steps} steps an epoch, {settings.max_epochs} epochs"
     return {
         "data": f"{split.name} in {split.root}",
         "train": f"{len(data.train_images)} images of {identities} identities{held}",

@@ -1,7 +1,7 @@
 """Checkpoints that are either whole or not there."""
 
-import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +11,23 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from reid.errors import UserError
+from reid.files import replacing
 from reid.models import weights
+
+
+class NotFiniteError(UserError):
+    """The loss is infinite or NaN."""
 
 
 class AtomicCheckpoints(CheckpointIO):
     """Writes under a temporary name, flushes to the disk and renames; reads nothing that can run code."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        path = Path(path)
-        partial = path.with_name(path.name + ".partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
+        with replacing(path) as file:
+            try:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as either
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            kept = f"the earlier {path} is kept" if path.exists() else "no earlier one exists"
-            reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise UserError(f"cannot write the checkpoint {path} ({reason}): free some space; {kept}") from error
+            except RuntimeError as error:  # torch reports a full disk as this or as an OSError
+                raise OSError(str(error).splitlines()[0]) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         content = weights.read_any(Path(path), option="resume")
@@ -48,7 +43,9 @@ class Checkpoints(Checkpoint):
     """``last.ckpt`` after every epoch and once before the first, ``epoch_NNN.ckpt`` at intervals, and ``best.ckpt``
     where held-out identities are judged.
 
-    The one before the first epoch lets a run that is stopped early be resumed.
+    The one before the first epoch lets a run that is stopped early be resumed. While training goes on the last but one
+    is kept too: if the first step after a checkpoint fails, the weights in it were already spoilt, and ``last.ckpt`` is
+    the one before again.
 
     Args:
         folder: where they go.
@@ -60,10 +57,12 @@ class Checkpoints(Checkpoint):
         self.folder, self.every_n_epochs, self.monitor = folder, every_n_epochs, monitor
         self.best: float = float("-inf")
         self.best_epoch: int | None = None
+        self._last, self._previous = folder / "last.ckpt", folder / "previous.ckpt"
+        self._saved_at = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.global_step == 0:
-            trainer.save_checkpoint(self.folder / "last.ckpt")
+            trainer.save_checkpoint(self._last)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -71,13 +70,33 @@ class Checkpoints(Checkpoint):
         improved = value is not None and float(value) > self.best
         if value is not None and improved:
             self.best, self.best_epoch = float(value), epoch
-        names = ["last.ckpt"]
+        names = []
         if self.every_n_epochs and epoch % self.every_n_epochs == 0:
-            names.insert(0, f"epoch_{epoch:03d}.ckpt")
+            names.append(f"epoch_{epoch:03d}.ckpt")
         if improved:
-            names.insert(0, "best.ckpt")
+            names.append("best.ckpt")
         for name in names:
             trainer.save_checkpoint(self.folder / name)
+        if trainer.is_global_zero:
+            self._keep_previous()
+        trainer.save_checkpoint(self._last)
+        self._saved_at = trainer.global_step
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        failed = isinstance(exception, NotFiniteError) and trainer.global_step == self._saved_at
+        if trainer.is_global_zero and failed and self._previous.exists():
+            self._previous.replace(self._last)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self._previous.unlink(missing_ok=True)
+
+    def _keep_previous(self) -> None:
+        self._previous.unlink(missing_ok=True)
+        try:
+            os.link(self._last, self._previous)  # last.ckpt is never away, not for a moment
+        except OSError:  # a file system without links
+            shutil.copyfile(self._last, self._previous)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch}

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from reid.errors import UserError
 from reid.losses.objective import Objective
 from reid.models.embedder import Embedder
+from reid.training.checkpoints import NotFiniteError
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 Score = Callable[[np.ndarray], Mapping[str, float]]
@@ -48,6 +48,9 @@ class ReIDModule(pl.LightningModule):
         channels_last: bool = True,
     ) -> None:
         super().__init__()
+        if "logits" not in objective.input.values():  # nothing would train them, and DistributedDataParallel minds
+            embedder.bnneck.requires_grad_(False)
+            embedder.classifier.requires_grad_(False)
         self.embedder, self.objective = embedder, objective
         self._optimizer, self._schedule, self._augment, self._score = optimizer, schedule, augment, score
         self._seed, self._spec = seed, dict(spec or {})
@@ -61,10 +64,10 @@ class ReIDModule(pl.LightningModule):
         feature, logits = self.embedder.classify(images.contiguous(memory_format=self._format))
         loss, terms = self.objective(feature, logits, labels)
         if not torch.isfinite(loss):
-            raise UserError(
+            raise NotFiniteError(
                 f"the loss is {loss.item()} at epoch {self.current_epoch + 1}, batch {batch_idx + 1} "
                 f"(step {self.global_step + 1}): "
-                "lower optimizer.lr, or try trainer.precision=32; the last good checkpoint is kept"
+                "the last good checkpoint is kept; start again with a lower optimizer.lr or with trainer.precision=32"
             )
         return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
 

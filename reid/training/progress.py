@@ -1,6 +1,7 @@
 """What training tells while it runs: a bar on the terminal and train_log.csv."""
 
 import csv
+import io
 import os
 import sys
 import time
@@ -11,6 +12,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
+
+from reid import files
 
 
 class TrainLog(Callback):
@@ -32,12 +35,11 @@ class TrainLog(Callback):
         if not trainer.is_global_zero:
             return
         rows = [r for r in read_log(self.path) if int(r["epoch"]) <= trainer.current_epoch]
-        partial = self.path.with_suffix(".partial")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(self.path)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+        files.write(self.path, text.getvalue())
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._begin = self._end = time.perf_counter()
@@ -55,7 +57,7 @@ class TrainLog(Callback):
             self._sums[name] = self._sums[name] + value if name in self._sums else value
         if trainer.logger and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             values = {f"train/{name}": float(outputs[name]) for name in self.losses}
-            trainer.logger.log_metrics({**values, "train/lr": _rate(trainer)}, step=trainer.global_step)
+            trainer.logger.log_metrics({**values, "train/lr": _learning_rate(trainer)}, step=trainer.global_step)
         self._end = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -65,7 +67,7 @@ class TrainLog(Callback):
         row: dict[str, Any] = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,
-            "lr": f"{_rate(trainer):.3e}",
+            "lr": f"{_learning_rate(trainer):.3e}",
             "images_per_s": f"{self._images / max(seconds, 1e-9):.1f}",
             "seconds": f"{seconds:.2f}",
         }
@@ -109,7 +111,7 @@ class Progress(Callback):
         self._last = outputs
         if not self._bar.disable:
             self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
-            self._bar.set_postfix_str(f"{self._losses()} {self._rate():.0f} images/s", refresh=False)
+            self._bar.set_postfix_str(f"{self._losses()} {self._images_per_s():.0f} images/s", refresh=False)
             self._bar.update()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -121,7 +123,7 @@ class Progress(Callback):
         val = "".join(f" {k} {float(v):.3f}" for k, v in trainer.callback_metrics.items() if k.startswith("val_"))
         print(
             f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs} {self._losses()}{val} "
-            f"{self._rate():.0f} images/s, {left:.0f} s left",
+            f"{self._images_per_s():.0f} images/s, {left:.0f} s left",
             file=sys.stderr, flush=True,
         )  # fmt: skip
 
@@ -135,9 +137,9 @@ class Progress(Callback):
     def _losses(self) -> str:
         return " ".join(f"{name} {float(self._last[name]):.3f}" for name in self.losses)
 
-    def _rate(self) -> float:
+    def _images_per_s(self) -> float:
         return self._images / (time.perf_counter() - self._started)
 
 
-def _rate(trainer: pl.Trainer) -> float:
+def _learning_rate(trainer: pl.Trainer) -> float:
     return float(trainer.optimizers[0].param_groups[0]["lr"])

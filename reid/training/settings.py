@@ -30,7 +30,7 @@ class TrainerSettings:
     checkpoint_every_n_epochs: how often a numbered checkpoint is kept beside ``last.ckpt``; 0 for never.
     val_every_n_epochs: how often the held-out identities are judged.
     log_every_n_steps: spacing of the TensorBoard points.
-    profiler: None or ``simple``; writes ``profile.txt`` into the run.
+    profiler: None or ``simple``; writes ``fit-profile.txt`` into the run.
     """
 
     max_epochs: int
@@ -81,7 +81,7 @@ def use_bf16(precision: str | int, device: torch.device, net: nn.Module) -> tupl
     """Whether to run ``net`` under bfloat16 autocast, and why.
 
     ``auto`` takes bfloat16 where the device computes with it and the network gains: measured on a CPU with
-    avx512_bf16, ResNet-50 trains about three times faster with it, but nets of depthwise convolutions slower.
+    avx512_bf16, ResNets train two to three times faster with it, but nets of depthwise convolutions slower.
     """
     if str(precision) != "auto":
         return str(precision) == "bf16", "as asked"

@@ -173,7 +173,12 @@ CASES = [
     resume("resume another head", "head.pooling=gem", says=["resume={run}: its weights do not fit", "leave", "head"]),
     resume("resume fewer identities", "dataset.limit_identities=4", says=["resume={run}", "training identities"]),
     resume("resume another option", "backbone=resnet18", says=["backbone=resnet18", "trainer.max_epochs=20"]),
-    resume("resume another rate", "optimizer.lr=1", says=["optimizer.lr=1", "optimiser of a resumed run goes on"]),
+    resume("resume another rate", "optimizer.lr=1", says=["optimizer.lr=1", "with the optimiser of its checkpoint"]),
+    resume("resume elsewhere", "run.root={work}/x", says=["run.root={work}/x", "goes on in its folder"]),
+    judge("run and checkpoint", "run={run}", f"checkpoint={LAST}", says=["checkpoint=", "give one of the two"]),
+    train("run root null", "run.root=null", says=["run.root=None must be text"]),
+    train("seed too large", "seed=4294967296", says=["seed=4294967296 must be under 2^32"]),
+    train("no way to shift", "augment.zoom=null", says=["needs augment.padding above 0 or augment.zoom"]),
     resume("resume misspelt key", "trainer.max_epoch=3", says=["trainer.max_epoch'", "did you mean"]),
     resume("resume wrong value", "trainer.max_epochs=abc", says=["trainer.max_epochs=abc must be a whole number"]),
     # judging
@@ -263,6 +268,8 @@ def test_unreadable_images_are_left_out_and_counted_when_asked(toy: Path, tmp_pa
     assert len(rows) == images["query"] - 1
     assert names["query"].name not in rows[:, 0]
     assert '"unreadable_images_left_out": 2' in (outcome.run / "metrics.json").read_text()
+    assert '"unreadable_training_images_left_out": 1' in (outcome.run / "data.json").read_text()
+    assert "the same as in" in in_process("eval.py", f"run={outcome.run}").check().out  # judged as the run was
 
 
 def test_full_disk_keeps_the_earlier_checkpoint(toy: Path, tmp_path: Path) -> None:
@@ -276,9 +283,9 @@ def test_full_disk_keeps_the_earlier_checkpoint(toy: Path, tmp_path: Path) -> No
     last = run / "checkpoints" / "last.ckpt"
     assert "Traceback" not in outcome.out + outcome.err
     (line,) = [line for line in outcome.err.splitlines() if not line.startswith("epoch 1/2")]
-    assert line.startswith(f"error: cannot write the checkpoint {last} (")
-    assert line.endswith(f"free some space; the earlier {last} is kept")
-    assert [path.name for path in last.parent.iterdir()] == ["last.ckpt"]
+    assert line.startswith(f"error: cannot write {last} (")
+    assert line.endswith("free some space or choose another folder; the earlier one is kept")
+    assert {path.name for path in last.parent.iterdir()} == {"last.ckpt", "previous.ckpt"}
     assert reid.load(last).dim == 1280
     resumed = in_process("train.py", f"resume={run}").check()
     assert "epoch 1/2" in resumed.err

@@ -314,6 +314,16 @@ def test_killed_in_the_middle_of_an_epoch(finished: Outcome, toy: Path, tmp_path
     assert_same_training(run, finished.run)
 
 
+def test_results_are_gone_while_a_finished_run_goes_on(finished: Outcome, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished.run, run)
+    stop = {"STOP_AT": "1", "STOP_SIGNAL": str(int(signal.SIGKILL))}
+    in_subprocess("train.py", f"resume={run}", "trainer.max_epochs=3", env=stop).check(-signal.SIGKILL)
+    assert not {"metrics.json", "report.html", "per_query.csv"} & {path.name for path in run.iterdir()}
+    told = json.loads((run / "environment.json").read_text())
+    assert told["resumed"][0]["command"] == ["train.py", f"resume={run}", "trainer.max_epochs=3"]
+
+
 def test_ctrl_c_says_how_to_go_on(finished: Outcome, toy: Path, tmp_path: Path) -> None:
     """In the first epoch, so the run goes on from its beginning."""
     stop = {"STOP_AT": "2", "STOP_SIGNAL": str(int(signal.SIGINT))}

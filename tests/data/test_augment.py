@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from reid.data.augment import Augment, random_erase, random_flip, random_shift, random_zoom
+from reid.errors import UserError
 
 MEAN_COLOUR = np.array([124, 116, 104], np.uint8)  # 255 times 0.485, 0.456, 0.406
 
@@ -171,7 +172,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, float, torch.Generator], Tensor]] = {
     "shift": lambda images, p, generator: random_shift(images, p, 2, generator),
     "zoom": lambda images, p, generator: random_zoom(images, p, 1.25, generator),
     "erase": random_erase,
-    "all": lambda images, p, generator: Augment(flip=p, shift=p, padding=30, erase=p)(images, generator),
+    "all": lambda images, p, generator: Augment(flip=p, shift=p, padding=30, zoom=None, erase=p)(images, generator),
     "all with zoom": lambda images, p, generator: Augment(flip=p, shift=p, zoom=1.25, erase=p)(images, generator),
 }
 
@@ -214,20 +215,21 @@ def test_bytes_stay_bytes_whatever_the_layout_in_memory(name: str) -> None:
 def test_padding_scales_with_the_height_of_the_image(height: int, reach: int) -> None:
     # 10 * 64 / 256 = 2.5 pixels go to the even 2
     images = torch.full((300, 3, height, 24), 255, dtype=torch.uint8)
-    out = Augment(flip=0, shift=1, padding=10, erase=0)(images, seeded())
+    out = Augment(flip=0, shift=1, padding=10, zoom=None, erase=0)(images, seeded())
     covered = (out == torch.from_numpy(MEAN_COLOUR)[:, None, None]).all(1)  # [B, H, W]
     assert covered.all(2).sum(1).max() == reach
     assert covered.all(1).sum(1).max() == reach
 
 
-def test_zoom_takes_the_place_of_padding() -> None:
-    images = torch.full((50, 3, 16, 8), 255, dtype=torch.uint8)
-    assert torch.equal(Augment(flip=0, shift=1, padding=10, zoom=1.25, erase=0)(images, seeded()), images)
+@pytest.mark.parametrize(("padding", "zoom"), [(10, 1.25), (0, None)])
+def test_a_shift_is_by_padding_or_by_zoom(padding: int, zoom: float | None) -> None:
+    with pytest.raises(UserError, match="needs augment.padding above 0 or augment.zoom, and not both"):
+        Augment(flip=0, shift=1, padding=padding, zoom=zoom, erase=0)
 
 
 def test_an_erased_rectangle_stays_whole_when_the_image_is_also_moved() -> None:
     images = torch.full((200, 3, 64, 32), 255, dtype=torch.uint8)
-    out = Augment(flip=1, shift=1, padding=10, erase=1)(images, seeded())
+    out = Augment(flip=1, shift=1, padding=10, zoom=None, erase=1)(images, seeded())
     filled = (out != 255).all(1)
     assert filled.flatten(1).any(1).all()
     assert (filled.float().mean((1, 2)) >= 0.015).all()  # 2 % less rounding, never cropped away

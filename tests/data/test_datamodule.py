@@ -153,13 +153,19 @@ def test_a_part_without_any_readable_image_is_told(split: Split, tmp_path: Path,
     assert str(split.root) in str(caught.value)
 
 
-def test_validation_images_must_all_be_readable(split: Split) -> None:
+def test_unreadable_validation_image_is_left_out_or_told(split: Split) -> None:
     validation = Split("held out", split.root, (), split.query, split.gallery)
-    data = ReIDData(split, image_size=SIZE, identities=2, images=2, validation=validation, skip_unreadable=True)
     damage(split.gallery[1:2])
-    with pytest.raises(UserError, match="validation images must all be readable") as caught:
-        data.val_dataloader()
-    assert str(split.gallery[1].path) in str(caught.value)
+    readable = tuple(r for r in split.query + split.gallery if r != split.gallery[1])
+    for skip in (True, False):
+        data = ReIDData(split, image_size=SIZE, identities=2, images=2, validation=validation, skip_unreadable=skip)
+        if skip:
+            assert sum(len(index) for _, index in data.val_dataloader()) == len(readable)
+            assert data.validation_images.records == readable
+        else:
+            with pytest.raises(UserError, match="not a readable image") as caught:
+                data.val_dataloader()
+            assert str(split.gallery[1].path) in str(caught.value)
 
 
 @pytest.mark.parametrize(

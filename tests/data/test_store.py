@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import threading
 from pathlib import Path
 
@@ -237,12 +238,19 @@ def test_unreadable_image_is_named_when_a_store_that_skipped_it_is_opened(
     assert str(bad[0]) in str(caught.value)
 
 
-def test_unreadable_image_is_named_when_it_is_asked_for(records: list[Record]) -> None:
-    bad = damaged(records)
+def test_unreadable_image_is_named_without_a_store_too(records: list[Record]) -> None:
     images = open_images(records, SIZE, cache_dir=None)
-    with pytest.raises(UserError, match="not a readable image") as caught:
-        images.load(np.array([0, 1]))
-    assert str(bad[0]) in str(caught.value)
+    bad = damaged(records)
+    for ask in (lambda: open_images(records, SIZE, cache_dir=None), lambda: images.load(np.arange(len(records)))):
+        with pytest.raises(UserError, match="not a readable image") as caught:
+            ask()
+        assert str(bad[0]) in str(caught.value)
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_images_can_be_sent_to_another_process(records: list[Record], tmp_path: Path, cached: bool) -> None:
+    images = open_images(records, SIZE, cache_dir=tmp_path / "cache" if cached else None)
+    check(pickle.loads(pickle.dumps(images)), records)
 
 
 @pytest.mark.parametrize("cached", [True, False])

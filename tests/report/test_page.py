@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid.errors import UserError
 from reid.report import RankedImage, RankedQuery, save_ranking_png, write_report
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
@@ -262,7 +263,7 @@ def test_failure_leaves_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "replace", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(UserError, match=r"report\.html \(No space left on device\).*the earlier one is kept"):
             write(tmp_path, title="new")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == old

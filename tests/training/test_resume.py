@@ -63,7 +63,7 @@ def train(
     net = module(
         embedder=tiny.embedder(7, dropout=0.3, pooling="gem"),
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.01),
-        augment=Augment(padding=60),
+        augment=Augment(padding=60, zoom=None),
         score=lambda features: {"mAP": float(np.abs(features[0] - features[-1]).max())},
         seed=3,
         **how,

@@ -1,10 +1,13 @@
 """Market-1501, and every set laid out like it."""
 
+import logging
 import re
 from pathlib import Path
 
 from reid.data.records import Record, Split
 from reid.errors import UserError
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"^(-1|\d+)_c(\d+)")
 _SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -25,6 +28,8 @@ def read(root: str | Path, name: str = "market1501") -> Split:
 
     Junk stays in the gallery it came with, since ignoring it is the protocol's work; it is never trained on.
 
+    An identity in both train and query is warned of.
+
     Raises:
         UserError: a folder is missing, or holds no image with such a name.
     """
@@ -32,6 +37,12 @@ def read(root: str | Path, name: str = "market1501") -> Split:
     if not root.is_dir():
         raise UserError(f"dataset.root={root} is not a folder: point it at the folder that holds {_listing()}")
     parts = {part: _read_folder(root, folder) for part, folder in _FOLDERS.items()}
+    both = {r.pid for r in parts["train"]} & {r.pid for r in parts["query"]}
+    if both:
+        log.warning(
+            "%d identities are in train and in query of %s (first: %s): numbers on such a set mean little",
+            len(both), root, min(both),
+        )  # fmt: skip
     return Split(
         name=name,
         root=root,
