@@ -86,7 +86,7 @@ def _headline(metrics: Mapping[str, object]) -> str:
         for name, large in zip(HEADLINE, (' class="large"', ' class="large"', "", "", ""), strict=True)
     )
     facts = {
-        "mAP": interval(metrics),
+        "Interval": interval(metrics),
         "Queries": f"{number(metrics['queries']):,.0f}" if "queries" in metrics else "",
         "Without a match": f"{number(metrics.get('queries_without_match', 0)):,.0f}",
         "Feature": str(metrics.get("feature") or ""),

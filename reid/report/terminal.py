@@ -28,8 +28,8 @@ def metric_table(metrics: Mapping[str, object]) -> str:
     head = "".join(f"{name:>10}" for name in HEADLINE)[2:]
     row = "".join(f"{percent(metrics.get(name)):>10}" for name in HEADLINE)[2:]
     below = {
-        "mAP": interval(metrics),
         "protocol": str(metrics.get("protocol") or ""),
+        "interval": interval(metrics),
         "queries": query_count(metrics),
         "split": str(metrics.get("split") or ""),
         "feature": str(metrics.get("feature") or ""),

@@ -56,10 +56,10 @@ def interval(metrics: Mapping[str, object]) -> str:
     """The 95 % interval of mAP, the pair of fractions under ``mAP_interval``; empty if there is none.
 
     >>> interval({"mAP_interval": [0.4812, 0.5203]})
-    '48.1% to 52.0% (95%, other identities)'
+    'mAP 48.1% to 52.0% (95%, for other identities)'
     """
     ends = metrics.get("mAP_interval")
-    return f"{percent(ends[0])} to {percent(ends[1])} (95%, other identities)" if isinstance(ends, list) else ""
+    return f"mAP {percent(ends[0])} to {percent(ends[1])} (95%, for other identities)" if isinstance(ends, list) else ""
 
 
 def query_count(metrics: Mapping[str, object]) -> str:

@@ -122,10 +122,10 @@ def _version(package: str) -> str | None:
         return None
 
 
-def git_commit() -> str | None:
+def git_commit(*, short: bool = False) -> str | None:
     """Commit of this source tree, with ``+changes`` where files differ from it; None outside git."""
     try:
-        head = _git("rev-parse", "HEAD")
+        head = _git("rev-parse", *(["--short=12"] if short else []), "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None

@@ -212,7 +212,7 @@ def _summary(
         "images": "{}x{}, last map {}x{}".format(*embedder.image_size, *embedder.map_size),
         "batch": batch,
         "device": f"{settings.device} x {settings.devices}, precision {precision}",
-        "seed": f"{seed}, source {git_commit() or 'outside git'}",
+        "seed": f"{seed}, source {git_commit(short=True) or 'outside git'}",
         "run": str(run.path),
     }
 

@@ -39,7 +39,7 @@ def test_what_is_known_about_the_model_stands_below() -> None:
 
 def test_interval_of_the_map_stands_below() -> None:
     lines = metric_table({**METRICS, "mAP_interval": [0.8212, 0.8649]}).splitlines()
-    assert lines[4] == "mAP       82.1% to 86.5% (95%, other identities)"
+    assert lines[5] == "interval  mAP 82.1% to 86.5% (95%, for other identities)"
 
 
 @pytest.mark.parametrize("metrics", [{}, {"mAP": float("nan"), "rank-1": None}])
