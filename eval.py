@@ -6,7 +6,8 @@ from reid.door import command
 
 
 def main(cfg: DictConfig) -> None:
-    from reid.door.build import judging_arguments  # torch is imported after --help and spelling errors are dealt with
+    # torch is imported after --help and spelling errors are dealt with
+    from reid.door.arguments import judging_arguments
     from reid.runs.evaluate import evaluate_again
 
     evaluate_again(**judging_arguments(cfg))

@@ -7,7 +7,8 @@ from reid.door import command
 
 
 def main(cfg: DictConfig) -> None:
-    from reid.door.build import training_arguments  # torch is imported after --help and spelling errors are dealt with
+    # torch is imported after --help and spelling errors are dealt with
+    from reid.door.arguments import training_arguments
     from reid.runs.train import train
 
     train(**training_arguments(cfg, list(HydraConfig.get().overrides.task)))

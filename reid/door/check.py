@@ -6,8 +6,30 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from reid.errors import UserError
 
+_TRAIN_KEYS = {
+    "dataset", "backbone", "head", "objective", "augment", "optimizer", "schedule", "trainer", "logger",
+    "data", "image", "evaluation", "run", "seed", "resume",
+}  # fmt: skip
+_VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's annotations tell: type, least value
+    "seed": (int, 0),
+    "data.identities": (int, 1),
+    "data.images": (int, 1),
+    "data.workers": (int, 0),
+    "data.skip_unreadable": (bool, None),
+    "dataset.val_fraction": (float | None, 0),
+    "dataset.limit_identities": (int | None, 1),
+    "evaluation.protocol": (str, None),
+    "evaluation.distance": (str, None),
+    "evaluation.batch_size": (int, 1),
+    "image.cache": (bool, None),
+    "image.cache_dir": (str, None),
+    "run.root": (str, None),
+    "run.name": (str | None, None),
+}
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", types.NoneType: "null"}
 
 
@@ -41,6 +63,21 @@ def value(key: str, given: Any, kind: Any, least: float | None = None) -> None:
         raise UserError(f"{key}={given} must be {' or '.join(_WORDS[k] for k in plain)}")
     if least is not None and given is not None and given < least:
         raise UserError(f"{key}={given} must be at least {least}")
+
+
+def keys(cfg: DictConfig) -> None:
+    """UserError for a key at the top of a training config that nothing reads."""
+    for key in map(str, cfg):
+        if key not in _TRAIN_KEYS:
+            raise UserError(f"unknown config key '{key}': known are {', '.join(sorted(_TRAIN_KEYS))}")
+
+
+def values(cfg: DictConfig, null_is_fine: bool = False) -> None:
+    """UserError for a value of the wrong type or too small, among the keys that no signature tells of."""
+    for key, (kind, least) in _VALUES.items():
+        given = OmegaConf.select(cfg, key)
+        if not (given is None and null_is_fine):
+            value(key, given, kind, least)
 
 
 def _annotations(target: Callable[..., Any]) -> dict[str, Any]:

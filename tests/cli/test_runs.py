@@ -5,9 +5,7 @@ import json
 import os
 import platform
 import re
-import shlex
 import shutil
-import signal
 from importlib import metadata
 from pathlib import Path
 
@@ -15,31 +13,16 @@ import numpy as np
 import pytest
 import torch
 from cli.entry import ROOT, Outcome, in_process, in_subprocess, small
+from cli.outcome import STOPPING, assert_quiet, assert_same_training, log, numbers, same_bits, saved
 from omegaconf import OmegaConf
 from PIL import Image
 from reference import brute_force
-from torch import Tensor
 
 import reid
 from reid.data.records import Record, hold_out
 from reid.data.toy import read as read_toy
 
-STOPPING = "augment._target_=cli.stopping.Stopping"
 MEASURES = ("mAP", "rank-1", "rank-5", "rank-10", "rank-20", "mINP")
-
-
-def saved(run: Path, name: str = "last.ckpt") -> dict:
-    return torch.load(run / "checkpoints" / name, map_location="cpu", weights_only=True)
-
-
-def log(run: Path) -> list[dict[str, str]]:
-    """train_log.csv without its measurements of time."""
-    with (run / "train_log.csv").open(newline="") as file:
-        return [{k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in csv.DictReader(file)]
-
-
-def numbers(run: Path) -> dict:
-    return json.loads((run / "metrics.json").read_text())
 
 
 def embed(checkpoint: Path, records: list[Record]) -> np.ndarray:
@@ -66,32 +49,6 @@ def ranks_by_definition(checkpoint: Path, query: list[Record], gallery: list[Rec
 def records(folder: Path) -> list[Record]:
     names = [(path, re.match(r"(-1|\d+)_c(\d)", path.name)) for path in sorted(folder.iterdir())]
     return [Record(path, int(m[1]), int(m[2])) for path, m in names if m]
-
-
-def same_bits(a: object, b: object) -> bool:
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same_bits(a[k], b[k]) for k in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(same_bits(x, y) for x, y in zip(a, b, strict=True))
-    return a == b
-
-
-def assert_same_training(run: Path, unbroken: Path) -> None:
-    a, b = saved(run), saved(unbroken)
-    assert a["global_step"] == b["global_step"]
-    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
-        assert same_bits(a[part], b[part]), part
-    assert log(run) == log(unbroken)
-    assert numbers(run) == numbers(unbroken)
-
-
-def assert_quiet(outcome: Outcome, epochs: int) -> None:
-    """stderr has a line for each epoch trained and nothing else; stdout no word of a library."""
-    told = re.compile(rf"epoch \d/{epochs} loss \d.* images/s, \d+ s left")
-    assert [line for line in outcome.err.splitlines() if not told.fullmatch(line)] == []
-    assert not re.search(r"warning|lightning|GPU|TPU|deprecated", outcome.out, re.IGNORECASE)
 
 
 # --- the run folder
@@ -273,71 +230,3 @@ def test_sweep_makes_a_run_each(finished: Outcome, toy: Path, tmp_path: Path) ->
     assert_same_training(runs[0], finished.run)  # as if it had been alone
     assert log(runs[1]) != log(runs[0])
     assert set(ROOT.iterdir()) <= before | {ROOT / ".cache", ROOT / "runs"}
-
-
-# --- stopping and going on
-
-
-def test_more_epochs_continue_as_if_never_stopped(finished: Outcome, toy: Path, tmp_path: Path) -> None:
-    unbroken = in_process("train.py", *small(toy, tmp_path, STOPPING, "trainer.max_epochs=3")).check()
-    run = Path(shutil.copytree(finished.run, tmp_path / "copy"))
-    resumed = in_subprocess("train.py", f"resume={run}", "trainer.max_epochs=3").check()
-    assert_quiet(resumed, 3)
-    assert resumed.err.count("\n") == 1
-    assert f"resuming {run}" in resumed.out
-    assert_same_training(run, unbroken.run)
-    assert OmegaConf.load(run / "config.yaml").trainer.max_epochs == 3  # so that it can be resumed once more as it is
-
-
-def test_resuming_a_finished_run_trains_nothing_more(finished: Outcome, tmp_path: Path) -> None:
-    run = Path(shutil.copytree(finished.run, tmp_path / "copy"))
-    (run / "metrics.json").unlink()  # as if it had been stopped while it was judged
-    resumed = in_process("train.py", f"resume={run}").check()
-    assert resumed.err == ""
-    assert_same_training(run, finished.run)
-
-
-def test_killed_in_the_middle_of_an_epoch(finished: Outcome, toy: Path, tmp_path: Path) -> None:
-    stop = {"STOP_AT": "4", "STOP_SIGNAL": str(int(signal.SIGKILL))}
-    killed = in_subprocess("train.py", *small(toy, tmp_path, STOPPING), env=stop).check(-signal.SIGKILL)
-    run = killed.run
-    assert log(run) == log(finished.run)[:1]
-    assert not (run / "metrics.json").exists()
-    judged = in_process("eval.py", f"run={run}", f"image.cache_dir={tmp_path / 'cache'}").check()
-    assert "last.ckpt of an unfinished run" in judged.out
-    assert "(epoch 1)" in judged.out
-    shutil.copy(finished.run / "train_log.csv", run)  # as if killed while the second epoch's checkpoint was written
-    with (run / "train_log.csv").open("a") as file:
-        file.write("3,6,3.5")
-    resumed = in_process("train.py", f"resume={run}").check()
-    assert_quiet(resumed, 2)
-    assert_same_training(run, finished.run)
-
-
-def test_results_are_gone_while_a_finished_run_goes_on(finished: Outcome, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(finished.run, run)
-    stop = {"STOP_AT": "1", "STOP_SIGNAL": str(int(signal.SIGKILL))}
-    in_subprocess("train.py", f"resume={run}", "trainer.max_epochs=3", env=stop).check(-signal.SIGKILL)
-    assert not {"metrics.json", "report.html", "per_query.csv"} & {path.name for path in run.iterdir()}
-    told = json.loads((run / "environment.json").read_text())
-    assert told["resumed"][0]["command"] == ["train.py", f"resume={run}", "trainer.max_epochs=3"]
-
-
-def test_ctrl_c_says_how_to_go_on(finished: Outcome, toy: Path, tmp_path: Path) -> None:
-    """In the first epoch, so the run goes on from its beginning."""
-    stop = {"STOP_AT": "2", "STOP_SIGNAL": str(int(signal.SIGINT))}
-    stopped = in_subprocess(
-        "train.py",
-        *small(toy, tmp_path, STOPPING),
-        env=stop,
-        setup=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # pytest may run without one
-    ).check(130)
-    assert "Traceback" not in stopped.err
-    (line,) = [line for line in stopped.err.splitlines() if line]
-    command = re.fullmatch(r"interrupted; the last whole epoch is kept, go on with: (python train\.py resume=.*)", line)
-    assert command
-    _, script, *arguments = shlex.split(command[1])
-    resumed = in_process(script, *arguments).check()
-    assert_quiet(resumed, 2)
-    assert_same_training(stopped.run, finished.run)

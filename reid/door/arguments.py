@@ -1,0 +1,196 @@
+"""A composed config -> the arguments of a run's functions. The config object goes no further than here."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from reid.door import check, stored
+from reid.door.build import build, read_split, try_out
+from reid.errors import UserError
+from reid.runs.folder import RunFolder
+
+_RUN_DIR = "REID_RUN_DIR"  # tells the processes that Lightning starts for more devices which folder the first one made
+
+
+def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
+    """The arguments of ``reid.runs.train.train`` for a config, or for the config of the run that it resumes."""
+    import pytorch_lightning as pl
+    from torch import nn
+
+    from reid.data.datamodule import ReIDData
+    from reid.models.embedder import Embedder
+    from reid.runs.judge import Judging, refuse_hopeless
+    from reid.training.settings import TrainerSettings, quiet_lightning
+
+    resumed = None
+    if cfg.resume is not None:
+        resumed = RunFolder.open(cfg.resume, option="resume")
+        checkpoint = resumed.need_checkpoint(option="resume")
+        cfg = stored.config_to_resume(resumed, overrides)
+    check.keys(cfg)
+    check.values(cfg)
+    config = OmegaConf.to_yaml(cfg, resolve=True)
+    quiet_lightning()
+    seed = int(cfg.seed)
+    if seed >= 2**32:
+        raise UserError(f"seed={seed} must be under 2^32")
+    pl.seed_everything(seed, workers=True, verbose=False)
+    settings: TrainerSettings = build(cfg.trainer, "trainer")
+    device = settings.device  # a missing GPU is told before anything is read
+    split, validation = read_split(cfg.dataset, seed)
+    evaluation = {"protocol": cfg.evaluation.protocol, "distance": cfg.evaluation.distance}
+    refuse_hopeless(split, **evaluation)
+    objective = build(cfg.objective, "objective")
+    optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
+    try_out("optimizer", optimizer, [nn.Parameter()])
+    try_out("schedule", schedule, 1.0)
+    augment = build(cfg.augment, "augment") if cfg.get("augment") else None
+    logger = build(cfg.logger, "logger") if cfg.get("logger") else None
+    size = _size(cfg.image.size)
+    backbone_node = OmegaConf.to_container(cfg.backbone, resolve=True)
+    if resumed:  # the weights come from the checkpoint
+        cfg.backbone.update({k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone})
+    backbone = build(cfg.backbone, "backbone")
+    cache_dir = _cache_dir(cfg)
+    data = ReIDData(
+        split,
+        validation=validation,
+        image_size=size,
+        identities=cfg.data.identities,
+        images=cfg.data.images,
+        eval_batch=cfg.evaluation.batch_size,
+        workers=cfg.data.workers,
+        cache_dir=cache_dir,
+        skip_unreadable=cfg.data.skip_unreadable,
+        seed=seed,
+    )
+    for records, part in ((split.query, "query"), (split.gallery, "gallery")):
+        data.open(records, part)  # a damaged test image is told before training, not after it
+    data.val_dataloader()  # and a damaged validation image
+    head: dict[str, Any] = OmegaConf.to_container(cfg.head, resolve=True)  # type: ignore[assignment]
+    check.arguments(head, Embedder, "head")
+    try:
+        embedder = Embedder(backbone, image_size=size, num_classes=data.num_classes, **head)
+    except TypeError as error:
+        raise UserError(f"head: {error}") from error
+    if resumed:
+        print(f"resuming {resumed.path} from {checkpoint}: epoch, optimiser, schedule, sampler and random state go on")
+    return {
+        "run": resumed or _new_run(cfg),
+        "resume": resumed is not None,
+        "config": config,
+        "data": data,
+        "embedder": embedder,
+        "objective": objective,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "augment": augment,
+        "settings": settings,
+        "logger": logger,
+        "how": Judging(
+            **evaluation,
+            batch_size=cfg.evaluation.batch_size,
+            device=device,
+            cache_dir=cache_dir,
+            skip_unreadable=cfg.data.skip_unreadable,
+        ),
+        "spec": {
+            "backbone": _call(backbone_node),
+            "head": head,
+            "image_size": list(size),
+            "num_classes": data.num_classes,
+            "evaluation": {**evaluation, "batch_size": cfg.evaluation.batch_size},
+        },
+        "seed": seed,
+    }
+
+
+def judging_arguments(cfg: DictConfig) -> dict[str, Any]:
+    """The arguments of ``reid.runs.evaluate.evaluate_again`` for an eval config."""
+    from reid.models.checkpoint import load_trained
+    from reid.models.embedder import FEATURES
+    from reid.runs.judge import Judging, refuse_hopeless
+    from reid.training.settings import device_for
+
+    check.values(cfg, null_is_fine=True)
+    run, told = None, OmegaConf.create()
+    if cfg.checkpoint is not None and cfg.run is not None:
+        raise UserError(f"run={cfg.run} and checkpoint={cfg.checkpoint}: give one of the two")
+    if cfg.checkpoint is not None:
+        if cfg.get("dataset") is None:
+            raise UserError("checkpoint= needs the data to judge on: add dataset=NAME dataset.root=FOLDER")
+        checkpoint, model, option = Path(cfg.checkpoint).expanduser(), Path(cfg.checkpoint).name, "checkpoint"
+    else:
+        run = RunFolder.open(cfg.run, option="run") if cfg.run else RunFolder.newest(Path(cfg.run_root))
+        run.need_checkpoint(option="run")
+        checkpoint, model = run.reported()
+        option, told = "run", stored.config_of(run)
+    accelerator = cfg.accelerator or OmegaConf.select(told, "trainer.accelerator") or "auto"
+    device = device_for(accelerator, option="accelerator")
+    asked = OmegaConf.create({"image": cfg.image, "data": cfg.data})
+    for key, otherwise in {
+        "image.cache": True,
+        "image.cache_dir": ".cache/images",
+        "data.skip_unreadable": False,
+    }.items():
+        if OmegaConf.select(asked, key) is None:
+            OmegaConf.update(asked, key, OmegaConf.select(told, key, default=otherwise))
+    dataset, again = cfg.get("dataset"), False
+    if dataset is None and run is not None:
+        dataset, again = told.dataset, True
+    split = read_split(dataset, seed=0, whole=True)[0]
+    trained = load_trained(checkpoint, option=option, trust=run is not None)
+    evaluation = {**trained.spec["evaluation"], **{k: v for k, v in cfg.evaluation.items() if v is not None}}
+    feature = evaluation.pop("feature", None)
+    if feature is not None:
+        if feature not in FEATURES:
+            raise UserError(f"evaluation.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
+        trained.embedder.feature = feature
+    refuse_hopeless(split, evaluation["protocol"], evaluation["distance"])
+    return {
+        "trained": trained,
+        "checkpoint": checkpoint,
+        "split": split,
+        "how": Judging(
+            **evaluation,
+            device=device,
+            cache_dir=_cache_dir(asked),
+            skip_unreadable=asked.data.skip_unreadable,
+            bf16=trained.spec["bf16"],
+        ),
+        "model": model,
+        "output": Path(cfg.output).expanduser() if cfg.output else None,
+        "recorded": run.metrics if run is not None and again else None,
+    }
+
+
+def _new_run(cfg: DictConfig) -> RunFolder:
+    known = os.environ.get(_RUN_DIR)
+    if known and os.environ.get("LOCAL_RANK", "0") != "0":
+        return RunFolder(Path(known))
+    now = datetime.now()
+    name = str(cfg.run.name or f"{cfg.dataset.name}_{cfg.backbone.get('name', 'custom')}")
+    if "/" in name:
+        raise UserError(f"run.name={name} must be a name without /; run.root=FOLDER says where it goes")
+    run = RunFolder.create(Path(cfg.run.root).expanduser(), f"{now:%Y-%m-%d}/{now:%H-%M-%S}_{name}")
+    os.environ[_RUN_DIR] = str(run.path)
+    return run
+
+
+def _size(size: Any) -> tuple[int, int]:
+    if OmegaConf.is_list(size) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size):
+        return int(size[0]), int(size[1])
+    raise UserError(f"image.size={size} must be [height,width] in pixels, as image.size=[256,128]")
+
+
+def _cache_dir(cfg: DictConfig) -> Path | None:
+    return Path(cfg.image.cache_dir).expanduser() if cfg.image.cache else None
+
+
+def _call(node: Any) -> Mapping[str, Any]:
+    """A node as plain values for the checkpoint: the function's name and its arguments."""
+    return {"builder": node["_target_"], "arguments": {k: v for k, v in node.items() if not str(k).startswith("_")}}
