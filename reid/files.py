@@ -1,10 +1,13 @@
 """Writing a whole file or leaving the old one."""
 
 import contextlib
+import csv
+import io
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from reid.errors import UserError
 
@@ -42,3 +45,15 @@ def write(path: Path | str, content: bytes | str) -> None:
     """Write ``content`` whole, text as UTF-8; see ``replacing``."""
     with replacing(path) as file:
         file.write(content.encode("utf-8", errors="replace") if isinstance(content, str) else content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON whole or leave the old file."""
+    write(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Write a CSV file whole or leave the old one."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([columns, *rows])
+    write(path, text.getvalue())

@@ -7,17 +7,15 @@ import argparse
 import sys
 from pathlib import Path
 
-import torch
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs without an installation, as train.py does
 
-from reid.door.build import read_split
+from reid.door.arguments import judging_arguments
+from reid.door.command import CONFIGS
 from reid.errors import UserError
-from reid.models.checkpoint import load_trained
 from reid.report import save_ranking_png
-from reid.runs.folder import RunFolder
-from reid.runs.judge import Judging, judge
+from reid.runs.judge import judge
 
 
 def main() -> None:
@@ -27,20 +25,11 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=6)
     parser.add_argument("--columns", type=int, default=10)
     a = parser.parse_args()
-    run = RunFolder.open(a.run, option="run")
-    trained = load_trained(run.reported()[0], option="run", trust=True)
-    config = OmegaConf.load(run.config)
-    judgement = judge(
-        trained.embedder,
-        read_split(config.dataset, seed=0, whole=True)[0],
-        Judging(
-            cache_dir=Path(config.image.cache_dir) if config.image.cache else None,
-            skip_unreadable=config.data.skip_unreadable,
-            device=torch.device("cpu"),
-            bf16=trained.spec["bf16"],
-            **trained.spec["evaluation"],
-        ),
-    )
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("eval")
+    cfg.run = str(a.run)
+    run = judging_arguments(cfg)  # as eval.py run=RUN judges it
+    judgement = judge(run["trained"].embedder, run["split"], run["how"])
     save_ranking_png(a.out, judgement.ranked(a.queries), a.columns)
 
 

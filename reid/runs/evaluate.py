@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reid import files
 from reid.data.records import Split
 from reid.errors import UserError
 from reid.models.checkpoint import Trained
 from reid.report import facts, metric_table
-from reid.runs.folder import write_json
 from reid.runs.judge import Judging, judge, metrics
 
 
@@ -45,7 +45,7 @@ def evaluate_again(
     numbers = metrics(judgement, feature=embedder.feature, split="test", model=model, dataset=split.name)
     print(f"\n{metric_table(numbers)}")
     if output is not None:
-        write_json(output, numbers)
+        files.write_json(output, numbers)
     if recorded is not None and recorded.is_file():
         before = json.loads(recorded.read_text())
         differ = [f"{k} is {v}, was {before[k]}" for k, v in numbers.items() if k in before and before[k] != v]

@@ -1,19 +1,15 @@
 """The folder of a run: what went in, what came out, and how to find it again."""
 
 import contextlib
-import csv
-import io
 import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from reid import files
 from reid.errors import UserError
 
 _PACKAGES = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "faiss-cpu", "numpy", "pillow")
@@ -134,15 +130,3 @@ def git_commit(*, short: bool = False) -> str | None:
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=_SOURCE, capture_output=True, text=True, check=True, timeout=10)
     return done.stdout.strip()
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON whole or leave the old file."""
-    files.write(path, json.dumps(content, indent=2) + "\n")
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Write a CSV file whole or leave the old one."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([columns, *rows])
-    files.write(path, text.getvalue())

@@ -21,7 +21,7 @@ from reid.losses.objective import Objective
 from reid.models.checkpoint import load_trained
 from reid.models.embedder import Embedder
 from reid.report import facts, metric_table, write_report
-from reid.runs.folder import RunFolder, environment, git_commit, write_csv, write_json
+from reid.runs.folder import RunFolder, environment, git_commit
 from reid.runs.judge import Judgement, Judging, judge, metrics, score
 from reid.training.allocator import keep_freed_memory
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
@@ -89,8 +89,8 @@ def train(
         print(facts(summary), flush=True)
         if not resume:
             files.write(run.config, config)
-            write_json(run.environment, environment())
-            write_json(run.data, description)
+            files.write_json(run.environment, environment())
+            files.write_json(run.data, description)
     module = ReIDModule(
         embedder,
         objective,
@@ -178,7 +178,7 @@ def _go_on(trainer: pl.Trainer, run: RunFolder, config: str) -> None:
         return
     files.write(run.config, config)
     told = json.loads(run.environment.read_text())
-    write_json(run.environment, {**told, "resumed": [*told.get("resumed", []), environment()]})
+    files.write_json(run.environment, {**told, "resumed": [*told.get("resumed", []), environment()]})
     if trainer.current_epoch < (trainer.max_epochs or 0):
         for stale in (run.metrics, run.per_query, run.report):
             stale.unlink(missing_ok=True)
@@ -220,7 +220,7 @@ def _summary(
 def _write_results(
     run: RunFolder, judgement: Judgement, numbers: Mapping[str, Any], summary: Mapping[str, str]
 ) -> None:
-    write_csv(run.per_query, ["query", "pid", "camid", "AP", "first_match", "last_match"], judgement.per_query())
+    files.write_csv(run.per_query, ["query", "pid", "camid", "AP", "first_match", "last_match"], judgement.per_query())
     write_report(
         run.report,
         title=run.path.name,
@@ -231,4 +231,4 @@ def _write_results(
         ranked=judgement.ranked(),
         config=run.config.read_text(),
     )
-    write_json(run.metrics, numbers)  # last: a run with metrics.json is complete
+    files.write_json(run.metrics, numbers)  # last: a run with metrics.json is complete

@@ -67,16 +67,11 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         value = trainer.callback_metrics.get(self.monitor) if self.monitor else None
-        improved = value is not None and float(value) > self.best
-        if value is not None and improved:
+        if value is not None and float(value) > self.best:
             self.best, self.best_epoch = float(value), epoch
-        names = []
+            trainer.save_checkpoint(self.folder / "best.ckpt")
         if self.every_n_epochs and epoch % self.every_n_epochs == 0:
-            names.append(f"epoch_{epoch:03d}.ckpt")
-        if improved:
-            names.append("best.ckpt")
-        for name in names:
-            trainer.save_checkpoint(self.folder / name)
+            trainer.save_checkpoint(self.folder / f"epoch_{epoch:03d}.ckpt")
         if trainer.is_global_zero:
             self._keep_previous()
         trainer.save_checkpoint(self._last)

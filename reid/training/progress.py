@@ -1,7 +1,6 @@
 """What training tells while it runs: a bar on the terminal and train_log.csv."""
 
 import csv
-import io
 import os
 import sys
 import time
@@ -35,11 +34,7 @@ class TrainLog(Callback):
         if not trainer.is_global_zero:
             return
         rows = [r for r in read_log(self.path) if int(r["epoch"]) <= trainer.current_epoch]
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(rows)
-        files.write(self.path, text.getvalue())
+        files.write_csv(self.path, self.columns, [[row.get(column, "") for column in self.columns] for row in rows])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._begin = self._end = time.perf_counter()

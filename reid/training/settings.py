@@ -157,7 +157,6 @@ def quiet_lightning() -> None:
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*Detected call of `lr_scheduler.step\\(\\)` before.*",
         ".*tensorboardX.*",
-        ".*Detected pickle protocol.*",
         ".*Total length of `list` across ranks is zero.*",
         ".*resuming from a checkpoint that ended before the epoch.*",
     ):
