@@ -2,8 +2,12 @@
 
 from reid.evaluation.cameras import CameraMatrix, by_camera
 from reid.evaluation.compare import Comparison, compare
-from reid.evaluation.evaluate import Evaluation, check_labels, evaluate
-from reid.evaluation.protocol import PROTOCOLS, Protocol
+from reid.evaluation.evaluate import check_labels, evaluate
+from reid.evaluation.gallery import Gallery
+from reid.evaluation.labels import Labels
+from reid.evaluation.protocol import Protocol
+from reid.evaluation.protocols import PROTOCOLS
+from reid.evaluation.result import Evaluation
 from reid.evaluation.search import ranked_gallery
 from reid.evaluation.uncertainty import Interval
 
@@ -12,7 +16,9 @@ __all__ = [
     "CameraMatrix",
     "Comparison",
     "Evaluation",
+    "Gallery",
     "Interval",
+    "Labels",
     "Protocol",
     "by_camera",
     "check_labels",

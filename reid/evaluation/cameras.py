@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reid.errors import UserError
-from reid.evaluation.evaluate import nothing_to_score
-from reid.evaluation.inputs import check_inputs
-from reid.evaluation.metrics import average_precision
-from reid.evaluation.protocol import Ints, Protocol
-from reid.evaluation.ranking import match_ranks
+from reid.evaluation.inputs import Inputs, check_inputs
+from reid.evaluation.labels import Floats, Ints
+from reid.evaluation.metrics import average_precisions
+from reid.evaluation.protocol import Protocol
+from reid.evaluation.ranked import ranks_of
+from reid.evaluation.reasons import nothing_to_score
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +25,12 @@ class CameraMatrix:
         gallery_camids: [B] int64, the gallery cameras, ascending: the columns.
         mAP: [A, B] float64; NaN where no query has a match.
         queries: [A, B] int64, the number of queries with a match, over which the mean is taken.
-        stamp: the protocol and distance.
+        stamp: the protocol.
     """
 
     query_camids: Ints
     gallery_camids: Ints
-    mAP: NDArray[np.float64]  # noqa: N815, the field's own spelling
+    mAP: Floats  # noqa: N815, the field's own spelling
     queries: Ints
     stamp: str
 
@@ -58,17 +58,17 @@ def by_camera(
     gallery_features: Any,
     *,
     query_pids: Any,
-    gallery_pids: Any,
+    gallery_pids: Any = None,
     query_camids: Any,
-    gallery_camids: Any,
+    gallery_camids: Any = None,
     protocol: str | Protocol = "market1501",
-    distance: str = "cosine",
+    **options: Any,
 ) -> CameraMatrix:
     """Evaluate every query camera in every gallery camera: a cell judges as if the gallery had that camera alone.
 
     Ranks in one camera do not follow from ranks in all of them, since negatives of other cameras stand between; so each
     camera's images are ranked anew, exactly as by ``evaluate``, distractors and junk of that camera included. That
-    takes about as long as one evaluation, the cameras together being one gallery, and a copy of one camera's features.
+    takes about as long as one evaluation, the cameras together being one gallery.
 
     With a protocol that ignores matches of the query's own camera the diagonal is empty. Cells hold different queries
     and galleries of different lengths, and a shorter gallery is an easier one: compare models in a cell rather than
@@ -76,9 +76,11 @@ def by_camera(
 
     Args:
         query_features: as for ``evaluate``, and so are the others; camera ids are needed under every protocol.
+        options: the other labels and the distance and AP rule of ``evaluate``.
 
     Raises:
-        UserError: camera ids are missing, an argument is wrong as for ``evaluate``, or no query has a true match.
+        UserError: camera ids are missing, an argument is wrong as for ``evaluate``, no query has a true match, or the protocol
+            draws its gallery.
 
     >>> labels = dict(query_pids=[1, 2], gallery_pids=[1, 2, 1, 2], query_camids=[1, 2], gallery_camids=[2, 1, 3, 3])
     >>> print(by_camera([[0.0], [0.0]], [[1.0], [2.0], [3.0], [4.0]], **labels, distance="euclidean"))
@@ -96,10 +98,17 @@ def by_camera(
         query_camids=query_camids,
         gallery_camids=gallery_camids,
         protocol=protocol,
-        distance=distance,
+        **options,
     )
+    return camera_matrix(inputs)
+
+
+def camera_matrix(inputs: Inputs) -> CameraMatrix:
+    """``by_camera`` on what ``check_inputs`` made."""
     if inputs.query_camids is None or inputs.gallery_camids is None:
         raise UserError("a camera matrix needs query_camids and gallery_camids under every protocol; give both")
+    if inputs.protocol.trials:
+        raise UserError(f"protocol {inputs.protocol.name} draws its gallery, and a drawn one has no camera matrix")
     query_cameras, row_of = np.unique(inputs.query_camids, return_inverse=True)
     gallery_cameras = np.unique(inputs.gallery_camids)
     sums = np.zeros((len(query_cameras), len(gallery_cameras)))
@@ -107,21 +116,16 @@ def by_camera(
     for column, camera in enumerate(gallery_cameras):
         images = np.flatnonzero(inputs.gallery_camids == camera)
         hopeful = np.flatnonzero(np.isin(inputs.query_pids, inputs.gallery_pids[images]))
-        part = replace(
-            inputs,
-            query=inputs.query[hopeful],
-            query_pids=inputs.query_pids[hopeful],
-            query_camids=inputs.query_camids[hopeful],
-            gallery=inputs.gallery[images],
-            gallery_pids=inputs.gallery_pids[images],
-            gallery_camids=inputs.gallery_camids[images],
-        )
-        for query, ranks in zip(hopeful, match_ranks(part), strict=True):
-            if len(ranks):
-                sums[row_of[query], column] += average_precision(ranks)
-                queries[row_of[query], column] += 1
+        if not len(hopeful):
+            continue
+        ranks, _ = ranks_of(inputs.select(hopeful, images))
+        counts = np.array([len(r) for r in ranks])
+        ap = average_precisions(np.concatenate(ranks), counts, inputs.protocol.average_precision)
+        matched = counts > 0
+        np.add.at(sums[:, column], row_of[hopeful[matched]], ap[matched])
+        np.add.at(queries[:, column], row_of[hopeful[matched]], 1)
     if not queries.any():
         raise UserError(nothing_to_score(inputs))
     means = np.full(sums.shape, np.nan)
     np.divide(sums, queries, out=means, where=queries > 0)
-    return CameraMatrix(query_cameras, gallery_cameras, means, queries, inputs.protocol.stamp(inputs.distance))
+    return CameraMatrix(query_cameras, gallery_cameras, means, queries, inputs.protocol.stamp)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reid.errors import UserError
-from reid.evaluation.evaluate import Evaluation
-from reid.evaluation.protocol import Ints
+from reid.evaluation.labels import Floats, Ints
+from reid.evaluation.result import Evaluation
 from reid.evaluation.uncertainty import Interval, confidence_interval, sign_flip_p_value
 
 
@@ -25,7 +24,7 @@ class Comparison:
         p_value: two-sided, of no difference; see ``uncertainty.sign_flip_p_value``.
         changed: [n] int64 indices of the queries whose AP changed most, whatever the metric, largest change first.
         ap_changes: [n] float64, the AP of each under ``b`` less that under ``a``.
-        stamp: the protocol and distance of both.
+        stamp: the protocol of both.
     """
 
     metric: str
@@ -34,7 +33,7 @@ class Comparison:
     interval: Interval
     p_value: float
     changed: Ints
-    ap_changes: NDArray[np.float64]
+    ap_changes: Floats
     stamp: str
 
     @property
@@ -94,8 +93,8 @@ def compare(
 
     >>> from reid.evaluation import evaluate
     >>> labels = dict(query_pids=[1, 2], gallery_pids=[1, 2, 1], protocol="no_camera")
-    >>> gallery = [[1, 0], [1, 1], [0, 1]]
-    >>> print(compare(evaluate(np.eye(2), gallery, **labels), evaluate([[2, 1], [1, 1]], gallery, **labels)))
+    >>> gallery = [[1.0, 0], [1, 1], [0, 1]]
+    >>> print(compare(evaluate(np.eye(2), gallery, **labels), evaluate([[2.0, 1], [1, 1]], gallery, **labels)))
                     a        b    b - a       95% interval       p
          mAP   66.67%   79.17%   +12.50   -25.00 to +50.00  1.0000
     2 identities: resampled for the interval, swapped for p
@@ -111,8 +110,8 @@ def compare(
     largest = largest[ap_changes[largest] != 0]
     return Comparison(
         metric=metric,
-        a=float(np.nanmean(a.per_query(metric))),
-        b=float(np.nanmean(b.per_query(metric))),
+        a=a.metric(metric),
+        b=b.metric(metric),
         interval=confidence_interval(differences, a.query_pids, level=level, resamples=resamples, seed=seed),
         p_value=sign_flip_p_value(differences, a.query_pids, flips=flips, seed=seed),
         changed=largest,
@@ -124,10 +123,9 @@ def compare(
 def _refuse_unlike(a: Evaluation, b: Evaluation) -> None:
     """Raise unless both judge the same queries and gallery by the same rules, as far as labels can tell."""
     if a.stamp != b.stamp:
-        only_a, only_b = ([part for part in _parts(x) if part not in _parts(y)] for x, y in ((a, b), (b, a)))
         raise UserError(
-            f"numbers with unlike stamps are not comparable: a has [{'; '.join(only_a)}] where b has "
-            f"[{'; '.join(only_b)}]; evaluate both under one protocol and distance"
+            f"numbers with unlike stamps are not comparable: {a.protocol.difference(b.protocol)}; "
+            "evaluate both under one protocol and distance"
         )
     if a.queries != b.queries:
         raise UserError(f"a has {a.queries} queries and b {b.queries}; evaluate both on the same queries")
@@ -140,15 +138,10 @@ def _refuse_unlike(a: Evaluation, b: Evaluation) -> None:
         )
     if len(a.cmc) != len(b.cmc):
         raise UserError(f"a has {len(a.cmc)} gallery images and b {len(b.cmc)}; evaluate both on the same gallery")
-    for i in range(a.queries):
-        matches = len(a.match_ranks(i)), len(b.match_ranks(i))
-        if matches[0] != matches[1]:
-            raise UserError(
-                f"query {i} has {matches[0]} true matches in a and {matches[1]} in b; "
-                "evaluate both on the same gallery and camera ids"
-            )
-
-
-def _parts(evaluation: Evaluation) -> list[str]:
-    name, _, rules = evaluation.stamp.partition(": ")
-    return [name, *rules.split(", ")]
+    matches = a.matches, b.matches
+    if (matches[0] != matches[1]).any():
+        i = int(np.argmax(matches[0] != matches[1]))
+        raise UserError(
+            f"query {i} has {matches[0][i]} true matches in a and {matches[1][i]} in b; "
+            "evaluate both on the same gallery and camera ids"
+        )

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from reid.errors import UserError
 from reid.evaluation.inputs import Inputs, check_inputs
-from reid.evaluation.protocol import Ints, Protocol
-from reid.evaluation.ranking import Floats, first_copies, pair_scores
+from reid.evaluation.labels import Floats, Ints
+from reid.evaluation.protocol import Protocol
+from reid.evaluation.scores import first_copies, pair_scores
 
 _QUERIES = 256  # a block
 
@@ -24,7 +25,7 @@ def ranked_gallery(
     query_camids: Any = None,
     gallery_camids: Any = None,
     protocol: str | Protocol = "market1501",
-    distance: str = "cosine",
+    distance: str | None = None,
     k: int = 10,
 ) -> Ints:
     """List the k nearest gallery images of every query, best first, junk left out, ties to the lower index.
@@ -44,7 +45,7 @@ def ranked_gallery(
         UserError: ``k`` is below 1, or an argument is wrong as for ``evaluate``.
 
     >>> ranked_gallery(
-    ...     np.eye(2), [[1, 0], [1, 1], [0, 1]], query_pids=[1, 2], gallery_pids=[1, 2, -1], protocol="no_camera", k=3
+    ...     np.eye(2), [[1.0, 0], [1, 1], [0, 1]], query_pids=[1, 2], gallery_pids=[1, 2, -1], protocol="no_camera", k=3
     ... )
     array([[ 0,  1, -1],
            [ 1,  0, -1]])
@@ -83,7 +84,9 @@ def ranked_gallery(
                 threshold = _threshold(near[kept], k, query.shape[1])
                 if near[-1] < threshold or candidates == len(gallery):
                     rows = rows[kept & (near >= threshold)]
-                    exact = pair_scores(inputs.query[i], inputs.gallery, copies[rows], inputs.distance)
+                    exact = pair_scores(
+                        inputs.query, inputs.gallery, np.full(len(rows), i), copies[rows], inputs.distance
+                    )
                     best = rows[np.lexsort((rows, -exact))][:k]
                     lists[i, : len(best)] = best
                 else:

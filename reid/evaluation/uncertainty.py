@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.errors import UserError
-from reid.evaluation.protocol import Ints
+from reid.evaluation.labels import Floats, Ints
 
-Floats = NDArray[np.float64]
 _DRAWS = 2**20  # identities drawn at a time: 10,000 resamples of a large set take no more memory than 1,000
 
 

@@ -1,0 +1,18 @@
+"""From inputs to ranks: whatever unit the protocol ranks."""
+
+from __future__ import annotations
+
+from reid.evaluation.inputs import Inputs
+from reid.evaluation.labels import Ints
+from reid.evaluation.ranking import match_ranks
+from reid.evaluation.tracks import track_numbers, track_ranks
+
+
+def ranks_of(inputs: Inputs, route: str = "auto") -> tuple[list[Ints], int]:
+    """(one ascending int64 array of 1-based ranks a query, the number of images or tracks in the gallery)."""
+    if inputs.protocol.gallery_unit == "track":
+        tracks = track_numbers(inputs.gallery_labels)
+        ranks = track_ranks(inputs.query, inputs.features, inputs.pairs, tracks, inputs.distance)
+        return ranks, int(tracks.max()) + 1
+    ranks = match_ranks(inputs.query, inputs.features, inputs.pairs, inputs.distance, route=route)
+    return ranks, inputs.features.rows
