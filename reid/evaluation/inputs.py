@@ -40,7 +40,7 @@ class Inputs:
 
     @cached_property
     def gallery(self) -> NDArray[np.float32]:
-        """[G, D] float32, the whole gallery in memory unless it is a float32 array already: for small ones, and lists."""
+        """[G, D] float32, all in memory unless it is a float32 array already: for small galleries, and lists."""
         return self.features.array()
 
     @property
@@ -115,9 +115,9 @@ def check_inputs(
     Raises:
         UserError: whatever is wrong, with the argument's name and the way out.
     """
-    options = {"distance": distance, "average_precision": average_precision}
+    options: dict[str, Any] = {"distance": distance, "average_precision": average_precision}
     options |= {"ignore_own_image": True if query_gallery_index is not None else None}
-    protocol = replace(named_protocol(protocol), **{k: v for k, v in options.items() if v is not None})  # type: ignore[arg-type]
+    protocol = replace(named_protocol(protocol), **{k: v for k, v in options.items() if v is not None})
 
     if is_stream(query_features):
         raise UserError("query_features must be one array; only the gallery may be a stream")
@@ -199,7 +199,7 @@ def _own_images(values: Any, query_pids: Ints, gallery_pids: Ints) -> Ints:
     if unlike.any():
         first = int(np.argmax(unlike))
         raise UserError(
-            f"query_gallery_index: query {first} shows identity {query_pids[first]}, and gallery image {own[first]}, said "
-            f"to be the same image, {gallery_pids[own[first]]}; check the order of the gallery"
+            f"query_gallery_index: query {first} shows identity {query_pids[first]} and gallery image {own[first]}, "
+            f"said to be the same image, {gallery_pids[own[first]]}; check the order of the gallery"
         )
     return own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,14 +45,15 @@ class Labels:
         >>> Labels(np.array([7, 8, 9]), camids=np.array([1, 2, 3])).take(np.array([2, 0])).camids
         array([3, 1])
         """
-        return Labels(**{name: None if value is None else value[indices] for name, value in vars(self).items()})
+        return self._map(lambda column: column[indices])
 
     def against(self, other: Labels) -> tuple[Labels, Labels]:
         """Both, shaped so that what is compared elementwise is compared for every pair: [N, 1] and [1, M]."""
-        return self._reshaped((-1, 1)), other._reshaped((1, -1))
+        return self._map(lambda column: column.reshape(-1, 1)), other._map(lambda column: column.reshape(1, -1))
 
-    def _reshaped(self, shape: tuple[int, int]) -> Labels:
-        return Labels(**{name: None if value is None else value.reshape(shape) for name, value in vars(self).items()})
+    def _map(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Labels:
+        columns: dict[str, Any] = {name: None if c is None else change(c) for name, c in vars(self).items()}
+        return Labels(**columns)
 
 
 def check_labels_of(prefix: str, values: Mapping[str, Any], length: int) -> Labels:
@@ -66,14 +67,18 @@ def check_labels_of(prefix: str, values: Mapping[str, Any], length: int) -> Labe
     """
     if values.get("pids") is None:
         raise UserError(f"{prefix}pids missing; give the identity of each image")
-    given = {name: (f"{prefix}{name}", value, length) for name, value in values.items() if value is not None}
-    return Labels(**{n: time_column(*given[n]) if n == "times" else whole_numbers(*given[n]) for n in given})
+    columns: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is not None:
+            check = time_column if name == "times" else whole_numbers
+            columns[name] = check(f"{prefix}{name}", value, length)
+    return Labels(**columns)
 
 
 def whole_numbers(argument: str, values: Any, length: int) -> Ints:
     """int64 [length], or a UserError that names the argument."""
     column = _column(argument, values, length)
-    if column.dtype.kind not in "iu":
+    if len(column) and column.dtype.kind not in "iu":
         raise UserError(f"{argument} must be integers, not {column.dtype}; number the labels first")
     return column.astype(np.int64)
 

@@ -5,7 +5,10 @@ Ranks are 1-based places in a query's gallery, junk left out, in ascending order
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from reid.errors import UserError
 from reid.evaluation.labels import Floats, Ints
@@ -123,7 +126,7 @@ def cumulative_matching(first_ranks: Ints, length: int) -> Floats:
     return np.cumsum(hits[1 : length + 1]) / len(first_ranks)
 
 
-def _share(sums: Floats, counts: Ints) -> Floats:
+def _share(sums: NDArray[Any], counts: Ints) -> Floats:
     return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
 
 

@@ -123,8 +123,8 @@ class Protocol:
         """Which pairs of the same identity are ignored, the query's own image aside; compared as in ``rules``.
 
         >>> rules = Protocol("example", ignore_same_camera=False, ignore_within=60)
-        >>> query, gallery = Labels(np.array([7, 7]), times=np.zeros(2)), Labels(np.array([7, 7]), times=np.array([59, 60]))
-        >>> rules.ignored(query, gallery)
+        >>> pids = np.array([7, 7])
+        >>> rules.ignored(Labels(pids, times=np.zeros(2)), Labels(pids, times=np.array([59.0, 60.0])))
         array([ True, False])
         """
         ignored = np.zeros(np.broadcast_shapes(query.pids.shape, gallery.pids.shape), dtype=np.bool_)
@@ -153,7 +153,7 @@ class Protocol:
         same_identity = every_query.pids == every_image.pids
         junk = same_identity & self.ignored(every_query, every_image)
         if self.ignore_camera:
-            junk |= every_query.camids == every_image.camids  # type: ignore[operator]
+            junk |= every_query.camids == every_image.camids
         if own is not None:
             there = np.flatnonzero(own >= 0)
             junk[there, own[there]] = True
@@ -165,9 +165,8 @@ class Protocol:
     def stamp(self) -> str:
         """One line that stands beside every number: equal stamps may be compared, unlike stamps may not.
 
-        >>> from reid.evaluation.protocols import PROTOCOLS
-        >>> PROTOCOLS["no_camera"].stamp
-        'no_camera: junk -1 ignored, no distractors, cameras not considered, AP = mean precision at each true match, cosine'
+        >>> Protocol("mine", junk_pids=frozenset(), ignore_same_camera=False, average_precision="trapezoid").stamp
+        'mine: no junk, no distractors, cameras not considered, AP = trapezoid rule, cosine'
         """
         return f"{self.name}: {', '.join(self._parts()[1:])}"
 

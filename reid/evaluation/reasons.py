@@ -57,16 +57,12 @@ def nothing_to_score(inputs: Inputs) -> str:
                 ways_out.append("choose protocol='no_camera' if camera ids mean nothing here")
             else:
                 ways_out.append("choose a protocol that ignores less")
-    ranges = " and ".join(f"{side} identities run from {p.min()} to {p.max()}" for side, p in _pids(inputs).items())
-    ways_out = list(dict.fromkeys(ways_out))
+    sides = {"query": inputs.query_pids, "gallery": inputs.gallery_pids}
+    ranges = " and ".join(f"{side} identities run from {pids.min()} to {pids.max()}" for side, pids in sides.items())
     return (
         f"none of the {len(inputs.query_pids)} queries has a true match: {', '.join(told)}; {ranges}; "
-        f"{', or '.join(ways_out)}"
+        f"{', or '.join(dict.fromkeys(ways_out))}"
     )
-
-
-def _pids(inputs: Inputs) -> dict[str, Ints]:
-    return {"query": inputs.query_pids, "gallery": inputs.gallery_pids}
 
 
 def _first(pids: Ints) -> str:

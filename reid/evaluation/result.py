@@ -50,12 +50,12 @@ class Evaluation:
     @property
     def mAP(self) -> float:
         """Mean average precision; see ``metrics.average_precision``."""
-        return float(np.nanmean(self.ap))
+        return _mean(self.ap)
 
     @property
     def mINP(self) -> float:
         """Mean inverse negative penalty; see ``metrics.inverse_negative_penalty``."""
-        return float(np.nanmean(self.inp))
+        return _mean(self.inp)
 
     @property
     def queries(self) -> int:
@@ -95,7 +95,7 @@ class Evaluation:
 
     def metric(self, name: str) -> float:
         """mAP, mINP or rank-k by its name."""
-        return float(np.nanmean(self.per_query(name)))
+        return _mean(self.per_query(name))
 
     def per_query(self, metric: str) -> Floats:
         """The values whose mean is the metric (mAP, mINP or rank-k): [Q] float64, NaN where a query has no match."""
@@ -109,7 +109,7 @@ class Evaluation:
         return np.array([float(ranks[0] <= k) if len(ranks) else np.nan for ranks in self._ranks])
 
     def spread(self, metric: str = "mAP") -> float:
-        """Standard deviation of the metric over the trials (the divisor is one less than their number).
+        """Standard deviation of the metric over the trials that have it, divided by their number less one.
 
         Raises:
             UserError: the metric is unknown, or fewer than two galleries were drawn.
@@ -118,7 +118,9 @@ class Evaluation:
             raise UserError(
                 f"a spread needs two trials or more, and protocol {self.protocol.name} has {len(self.trials)}"
             )
-        return float(np.std([trial.metric(metric) for trial in self.trials], ddof=1))
+        values = np.array([trial.metric(metric) for trial in self.trials])
+        known = values[~np.isnan(values)]
+        return float(np.std(known, ddof=1)) if len(known) > 1 else np.nan
 
     def confidence_interval(
         self, metric: str = "mAP", level: float = 0.95, resamples: int = 1000, seed: int = 0
@@ -161,6 +163,11 @@ class Evaluation:
         if len(self.trials) > 1:
             lines.append(" ".join(f"{f'+-{100 * self.spread(name):.2f}':>8}" for name in metrics) + "  over the trials")
         return "\n".join((*lines, f"{self.queries} queries" + (f"; {left_out}" if left_out else ""), self.stamp))
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.mean(known)) if len(known) else np.nan
 
 
 def mean_over_trials(values: list[Floats]) -> Floats:

@@ -42,7 +42,7 @@ def read_stream(values: Iterable[Any] | Callable[[], Iterable[Any]]) -> tuple[Ga
     """
     start: Callable[[], Iterable[Any]]
     if not hasattr(values, "__iter__"):
-        start = values  # type: ignore[assignment]
+        start = values
     elif iter(values) is values:
         raise UserError(
             f"{_NAME} can be iterated only once, and ranks need it several times; pass the function that makes it"

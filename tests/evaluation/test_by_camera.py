@@ -1,6 +1,7 @@
 """The camera matrix: one problem by hand, random ones against the brute force on each camera alone, and errors."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,14 @@ def test_worked_by_hand() -> None:
         "       1   75.00%   50.00%        -  100.00%",
         "       5        -        -        -        -",
         "query cameras downwards, gallery cameras across",
-        PROTOCOLS["market1501"].stamp("euclidean"),
+        replace(PROTOCOLS["market1501"], distance="euclidean").stamp,
     ]
     assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == {
         "query_camids": [1, 5],
         "gallery_camids": [2, 3, 5, 7],
         "mAP": [[0.75, 0.5, None, 1.0], [None] * 4],
         "queries": [[2, 1, 0, 1], [0, 0, 0, 0]],
-        "protocol": PROTOCOLS["market1501"].stamp("euclidean"),
+        "protocol": replace(PROTOCOLS["market1501"], distance="euclidean").stamp,
     }
 
 
@@ -51,6 +52,26 @@ def test_own_camera_counts_where_the_protocol_lets_it() -> None:
     result = by_camera(**LINE, protocol="no_camera")
     assert result.mAP[1, 2] == 1
     assert result.queries.tolist() == [[2, 1, 0, 1], [0, 0, 1, 0]]
+
+
+def test_of_an_evaluation() -> None:
+    assert str(evaluate(**LINE).by_camera()) == str(by_camera(**LINE))
+    assert str(evaluate(**LINE, protocol="no_camera").by_camera()) == str(by_camera(**LINE, protocol="no_camera"))
+
+
+def test_a_stream_has_one_too() -> None:
+    blocks = [
+        (LINE["gallery_features"][i:j], LINE["gallery_pids"][i:j], LINE["gallery_camids"][i:j])
+        for i, j in ((0, 3), (3, 4), (4, 7))
+    ]
+    labels = {name: LINE[name] for name in ("query_pids", "query_camids", "distance")}
+    assert str(by_camera(LINE["query_features"], blocks, **labels)) == str(by_camera(**LINE))
+
+
+def test_the_own_image_is_ignored_in_its_camera() -> None:
+    """Query 3 is gallery image 5, the only one of its identity: where that is told, camera 5 has no match for it."""
+    own = {"protocol": "no_camera", "query_gallery_index": [-1, -1, -1, 5]}
+    assert by_camera(**LINE, **own).queries.tolist() == [[2, 1, 0, 1], [0, 0, 0, 0]]
 
 
 @pytest.mark.parametrize("seed", range(90))
@@ -100,6 +121,10 @@ def test_one_camera_each_is_the_whole_evaluation() -> None:
         ({"query_camids": None, "protocol": "no_camera"}, "needs query_camids and gallery_camids under every protocol"),
         ({"gallery_camids": None, "protocol": "no_camera"}, "needs query_camids and gallery_camids"),
         ({"query_pids": [1, 2]}, "query_pids has 2 values for 4 images"),
+        (
+            {"protocol": "cuhk03_single_shot"},
+            "protocol cuhk03_single_shot draws its gallery, and a drawn one has no camera matrix",
+        ),
         ({"query_pids": [16, 12, 12, 15]}, "none of the 4 queries has a true match: 4 show identities .*first: 12"),
     ],
 )

@@ -1,12 +1,13 @@
 """Two evaluations side by side: one pair worked by hand, random pairs against their parts, and what is refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from reid.errors import UserError
-from reid.evaluation import Evaluation, Protocol, compare, evaluate
+from reid.evaluation import PROTOCOLS, Evaluation, Protocol, compare, evaluate
 
 LINE: dict[str, Any] = {
     "query_pids": [1, 2, 9, 3],
@@ -21,7 +22,7 @@ def at(queries: list[float], **changes: Any) -> Evaluation:
     """Queries on a line whose gallery stands at 0, 1, 2 and 3.4 (identities 1, 2, 3, 1)."""
     arguments = {**LINE, **changes}
     gallery = np.array([0, 1, 2, 3.4])[: len(arguments["gallery_pids"]), None]
-    return evaluate(np.array(queries)[:, None], gallery, **arguments)
+    return evaluate(np.array(queries, dtype=float)[:, None], gallery, **arguments)
 
 
 def test_worked_by_hand() -> None:
@@ -107,6 +108,16 @@ def test_pairing_sees_what_two_intervals_cannot() -> None:
             "both under one protocol and distance",
         ),
         ([0, 0, 0, 0], {"distance": "cosine"}, "a has [euclidean] where b has [cosine]"),
+        (
+            [0, 0, 0, 0],
+            {"average_precision": "trapezoid"},
+            "a has [AP = mean precision at each true match] where b has [AP = trapezoid rule]",
+        ),
+        (
+            [0, 0, 0, 0],
+            {"protocol": replace(PROTOCOLS["market1501"], flip="on", reranking="k-reciprocal 20 6 0.3")},
+            "a has [] where b has [flip: on; re-ranked: k-reciprocal 20 6 0.3]",
+        ),
         (
             [0, 0, 0, 0],
             {"protocol": Protocol("market1501", junk_pids=frozenset(), distractor_pids=frozenset({0}))},

@@ -1,13 +1,14 @@
 """The result object on one problem worked by hand, and every error a user can meet."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from reid.errors import UserError
-from reid.evaluation import PROTOCOLS, Protocol, evaluate, ranked_gallery
+from reid.evaluation import PROTOCOLS, Protocol, check_labels, evaluate, ranked_gallery
 
 # On a line, the query at 0: images at 1, 2, 3, ... are ranked in this order.
 LINE = {
@@ -37,7 +38,8 @@ def test_worked_by_hand():
         "identity not in the gallery": 1,
         "identity only in the query's own camera": 1,
     }
-    assert result.protocol is PROTOCOLS["market1501"]
+    assert result.protocol == replace(PROTOCOLS["market1501"], distance="euclidean")
+    assert result.matches.tolist() == [2, 1, 0, 0]
 
 
 def test_dictionary():
@@ -50,7 +52,7 @@ def test_dictionary():
         "rank-10": 1.0,
         "rank-20": 1.0,
         "mINP": pytest.approx((1 / 2 + 1 / 3) / 2),
-        "protocol": PROTOCOLS["market1501"].stamp("euclidean"),
+        "protocol": replace(PROTOCOLS["market1501"], distance="euclidean").stamp,
         "queries": 4,
         "queries_without_match": 2,
     }
@@ -61,7 +63,7 @@ def test_table():
         "     mAP   rank-1   rank-5  rank-10  rank-20     mINP",
         "  54.17%   50.00%  100.00%  100.00%  100.00%   41.67%",
         "4 queries; 1 left out: identity not in the gallery; 1 left out: identity only in the query's own camera",
-        PROTOCOLS["market1501"].stamp("euclidean"),
+        replace(PROTOCOLS["market1501"], distance="euclidean").stamp,
     ]
 
 
@@ -77,24 +79,35 @@ def test_rank_zero():
         evaluate(**LINE).rank(0)
 
 
-NAN, INF, HUGE = [[1.0], [np.nan]], [[np.inf], [1.0]], [[1.0], [1e300]]
+REST = [[1.0]] * 4
+NAN, INF, HUGE = [[1.0], [np.nan], *REST], [[np.inf], [1.0], *REST], [[1.0], [1e300], *REST]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protocol": "market"}, "protocol='market' is unknown; choose one of market1501, no_camera"),
+        (
+            {"protocol": "market"},
+            "protocol='market' is unknown; choose one of market1501, msmt17, cuhk03_single_shot, no_camera",
+        ),
         ({"distance": "l2"}, "distance='l2' is unknown; choose one of cosine, euclidean"),
         ({"query_features": [1.0, 2.0]}, r"query_features must be .* \[images, dimensions\], not float64 \[2\]"),
         ({"gallery_features": [["a"]] * 6}, "gallery_features must be numbers"),
         ({"query_features": np.zeros((0, 1))}, r"query_features is empty \(shape \[0, 1\]\)"),
         ({"gallery_features": np.zeros((0, 1))}, "gallery_features is empty"),
         ({"gallery_features": np.zeros((6, 0))}, "gallery_features is empty"),
-        ({"query_features": NAN}, "query_features: row 1 holds a value that is NaN or infinite"),
+        ({"query_features": NAN[:4]}, "query_features: row 1 holds a value that is NaN or infinite"),
         ({"gallery_features": INF}, "gallery_features: row 0 holds"),
         ({"gallery_features": HUGE}, "gallery_features: row 1 holds .* in float32"),
         ({"gallery_features": torch.tensor(NAN)}, "gallery_features: row 1 holds"),
+        ({"query_features": np.ones((4, 1), dtype=int)}, r"query_features are whole numbers \(int64\); give floating"),
+        ({"gallery_features": torch.ones(6, 1).long()}, r"gallery_features are whole numbers \(int64\)"),
+        ({"gallery_features": [[True]] * 6}, r"gallery_features are whole numbers \(bool\)"),
+        ({"gallery_features": np.ones((6, 1), dtype=complex)}, "gallery_features must be numbers of shape"),
+        ({"gallery_features": [[1.0], [1.0, 2.0]]}, "gallery_features must be numbers of shape"),
+        ({"gallery_features": np.full((6, 1), np.nan)}, "gallery_features: rows 0, 1, 2 and more hold a value"),
         ({"gallery_features": np.ones((6, 2))}, "query_features have 1 dimensions and gallery_features 2"),
+        ({"gallery_pids": None}, "gallery_pids missing; give the identity of each image"),
         ({"query_pids": [1, 2]}, "query_pids has 2 values for 4 images"),
         ({"gallery_pids": [1] * 7}, "gallery_pids has 7 values for 6 images"),
         ({"query_camids": [1]}, "query_camids has 1 values for 4 images"),
@@ -114,28 +127,38 @@ def test_errors_name_the_argument_and_the_way_out(function, changes, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"query_pids": [16, 12, 12, 15]},
-            "none of the 4 queries has a true match: 4 show identities that are not in the gallery "
-            "(first: 12, 15, 16); check that query and gallery come from the same split",
-        ),
-        (
-            {"query_camids": [1] * 4, "gallery_camids": [1] * 6, "query_pids": [1, 2, 3, 3]},
-            "none of the 4 queries has a true match: 4 show identities that are there only in the query's own camera; "
-            "choose protocol='no_camera' if camera ids mean nothing here",
-        ),
-        (
-            {"query_camids": [1] * 4, "gallery_camids": [1] * 6},
-            "none of the 4 queries has a true match: 1 show identities that are not in the gallery (first: 9), 3 show "
-            "identities that are there only in the query's own camera; check that query and gallery come from the same "
-            "split, or choose protocol='no_camera' if camera ids mean nothing here",
-        ),
-    ],
-)
-def test_nothing_to_score(changes, message):
-    with pytest.raises(UserError) as caught:
+MORE = [
+    ({"average_precision": "map"}, "average_precision='map' is unknown; choose one of precision_at_hit, trapezoid"),
+    ({"protocol": "time_gap"}, "query_tracks and gallery_tracks missing: protocol time_gap ignores matches of the"),
+    ({"protocol": "time_gap", "query_times": [0] * 4}, "query_tracks and gallery_tracks missing"),
+    ({"protocol": Protocol("p", ignore_within=5)}, "query_times and gallery_times missing: protocol p ignores matches"),
+    ({"protocol": "cross_camera_only", "query_camids": None}, "query_camids missing: .* images of the query's own"),
+    ({"query_times": ["a"] * 4}, "query_times must be finite numbers"),
+    ({"gallery_times": [np.nan] * 6}, "gallery_times must be finite numbers"),
+    ({"query_tracks": [0.5] * 4}, "query_tracks must be integers, not float64"),
+    ({"query_gallery_index": [0, 1]}, "query_gallery_index has 2 values for 4 images"),
+    ({"query_gallery_index": [-1, -1, -1, 6]}, "query 3 has 6, and the gallery has 6 images; count from 0"),
+    ({"query_gallery_index": [-2, -1, -1, -1]}, "query_gallery_index: query 0 has -2"),
+    ({"query_gallery_index": [-1, 4, -1, -1]}, "query 1 shows identity 2 and gallery image 4, .* 1; check the order"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), MORE)
+def test_errors_of_further_labels(changes, message):
+    with pytest.raises(UserError, match=message) as caught:
         evaluate(**{**LINE, **changes})
-    assert str(caught.value) == message
+    assert "\n" not in str(caught.value)
+
+
+def test_an_evaluation_of_one_gallery_has_no_spread():
+    with pytest.raises(UserError, match="needs two trials or more, and protocol market1501 has 0"):
+        evaluate(**LINE).spread()
+
+
+def test_labels_alone_tell_what_is_hopeless():
+    labels = {name: LINE[name] for name in ("query_pids", "gallery_pids", "query_camids", "gallery_camids")}
+    check_labels(**labels, protocol="market1501")
+    with pytest.raises(UserError, match="none of the 4 queries has a true match"):
+        check_labels(**{**labels, "query_pids": [7, 8, 9, 5]}, protocol="market1501")
+    with pytest.raises(UserError, match="query_times and gallery_times missing"):
+        check_labels(**labels, protocol=Protocol("p", ignore_within=1))

@@ -6,10 +6,17 @@ import pkgutil
 
 import numpy as np
 import pytest
+from reference import brute_force
 
 import reid.evaluation
 from reid.errors import UserError
-from reid.evaluation.metrics import average_precision, cumulative_matching, inverse_negative_penalty
+from reid.evaluation.metrics import (
+    average_precision,
+    average_precisions,
+    cumulative_matching,
+    inverse_negative_penalties,
+    inverse_negative_penalty,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,38 @@ from reid.evaluation.metrics import average_precision, cumulative_matching, inve
 def test_one_query(ranks, ap, inp):
     assert average_precision(np.array(ranks)) == pytest.approx(ap)
     assert inverse_negative_penalty(np.array(ranks)) == pytest.approx(inp)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "ap"),
+    [
+        ([1], 1),
+        ([1, 2, 3], 1),
+        ([1, 3], (1 + (1 / 2 + 2 / 3) / 2) / 2),  # 0.792, where the precision at each match gives 0.833
+        ([2], (0 + 1 / 2) / 2),
+        ([4], (0 + 1 / 4) / 2),
+        ([2, 3], ((0 + 1 / 2) / 2 + (1 / 2 + 2 / 3) / 2) / 2),
+    ],
+)
+def test_trapezoid(ranks, ap):
+    assert average_precision(np.array(ranks), "trapezoid") == pytest.approx(ap)
+    assert brute_force.trapezoid_average_precision(ranks) == pytest.approx(ap)
+
+
+def test_many_queries_at_once_equal_one_at_a_time():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        counts = rng.integers(0, 6, rng.integers(1, 8))
+        ranks = [np.sort(rng.choice(20, count, replace=False)) + 1 for count in counts]
+        flat = np.concatenate(ranks).astype(np.int64)
+        found = {
+            brute_force.average_precision: average_precisions(flat, counts),
+            brute_force.trapezoid_average_precision: average_precisions(flat, counts, "trapezoid"),
+            brute_force.inverse_negative_penalty: inverse_negative_penalties(flat, counts),
+        }
+        for slow, values in found.items():
+            expected = [slow(r.tolist()) if len(r) else np.nan for r in ranks]
+            assert values == pytest.approx(expected, nan_ok=True)
 
 
 def test_curve():
@@ -60,6 +99,18 @@ def test_docstring_examples(name):
 
 
 def test_every_public_function_has_an_example():
-    modules = ("protocol", "ranking", "metrics", "search", "evaluate", "uncertainty", "compare", "cameras")
+    modules = (
+        "protocol",
+        "protocols",
+        "labels",
+        "pairs",
+        "gallery",
+        "stream",
+        "scores",
+        "ranking",
+        "tracks",
+        "metrics",
+    )
+    modules += ("search", "evaluate", "uncertainty", "compare", "cameras")
     attempted = [doctest.testmod(importlib.import_module(f"reid.evaluation.{name}")).attempted for name in modules]
     assert all(attempted)

@@ -14,9 +14,10 @@ from reid.evaluation.inputs import check_inputs
 from reid.evaluation.ranking import match_ranks
 
 
-def ranks_of(case, protocol="market1501", **block):
+def ranks_of(case, protocol="market1501"):
     features, labels = case.arguments()
-    return [ranks.tolist() for ranks in match_ranks(check_inputs(*features, **labels, protocol=protocol), **block)]
+    inputs = check_inputs(*features, **labels, protocol=protocol)
+    return [r.tolist() for r in match_ranks(inputs.query, inputs.features, inputs.pairs, inputs.distance)]
 
 
 def brute_ranks(case, **rules):
@@ -45,16 +46,10 @@ def test_random_case(seed):
     assert np.isnan(result.ap).tolist() == np.isnan(result.inp).tolist() == [not ranks for ranks in expected]
 
 
-@pytest.mark.parametrize("seed", range(54))
-def test_block_size_does_not_change_ranks(seed):
-    case = random_case(seed)
-    assert ranks_of(case, score_bytes=1) == ranks_of(case, score_bytes=2 * 8 * len(case.gallery)) == ranks_of(case)
-
-
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 @pytest.mark.parametrize("kind", ["normal", "nearly equal"])
 def test_wide_features_and_several_gallery_blocks(monkeypatch, kind, distance):
-    monkeypatch.setattr("reid.evaluation.ranking._GALLERY_ROWS", 37)
+    monkeypatch.setattr("reid.evaluation.tracks._NUMBERS", 37 * 2048)
     rng = np.random.default_rng(5)
     features = rng.standard_normal((204, 2048))
     if kind == "nearly equal":  # rows differ in the last bits of a float32: a matrix product cannot order them
@@ -140,9 +135,7 @@ def test_features_may_be_tensors_views_and_memory_maps(seed, tmp_path):
         {name: getattr(case, name).tolist() for name in ("query", "gallery")},
     ]
     for changes in same:
-        features, arguments = replace(case, **changes).arguments()
-        inputs = check_inputs(*features, **arguments, protocol="market1501")
-        assert [ranks.tolist() for ranks in match_ranks(inputs)] == expected
+        assert ranks_of(replace(case, **changes)) == expected
 
 
 def test_bfloat16_and_cuda_tensors():

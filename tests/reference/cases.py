@@ -16,11 +16,31 @@ class Case:
     query_camids: np.ndarray
     gallery_camids: np.ndarray
     distance: str
+    query_tracks: np.ndarray
+    gallery_tracks: np.ndarray
+    query_times: np.ndarray
+    gallery_times: np.ndarray
+    query_clothes: np.ndarray
+    gallery_clothes: np.ndarray
+    query_gallery_index: np.ndarray
 
     def arguments(self):
         """Positional and keyword arguments of ``evaluate`` and ``ranked_gallery``."""
         labels = ("query_pids", "gallery_pids", "query_camids", "gallery_camids", "distance")
         return (self.query, self.gallery), {name: getattr(self, name) for name in labels}
+
+    def all_labels(self):
+        """Every label by its argument's name, for the protocols that look at more than identity and camera."""
+        return {name: value for name, value in vars(self).items() if name not in ("query", "gallery", "distance")}
+
+    def rest_of(self, query, own=True):
+        """What else the brute force knows: the keyword arguments ``of_query`` and ``of_gallery``."""
+        kinds = {"track": "tracks", "time": "times", "clothes": "clothes"}
+        of_query = {kind: getattr(self, f"query_{name}")[query].item() for kind, name in kinds.items()}
+        of_gallery = {kind: getattr(self, f"gallery_{name}").tolist() for kind, name in kinds.items()}
+        if own:
+            of_query["place"] = int(self.query_gallery_index[query])
+        return {"of_query": of_query, "of_gallery": of_gallery}
 
     def query_rows(self):
         """For each query the positional arguments of the functions in ``brute_force``."""
@@ -52,12 +72,23 @@ def random_case(seed):
     queries, images = int(rng.integers(1, 7)), int(rng.integers(1, 41))
     features = _features(rng, kind, queries + images, int(rng.choice([1, 2, 3, 16, 129, 300]))).astype(dtype)
     cameras = int(rng.integers(1, 4))
+    query_pids, gallery_pids = rng.integers(1, 4, queries), rng.integers(-1, 5, images)
+    query_camids, gallery_camids = rng.integers(0, cameras, queries), rng.integers(0, cameras, images)
+    gallery_tracks = 4 * gallery_camids + rng.integers(0, 3, images)  # a track has one camera
+    same = [np.flatnonzero(gallery_pids == pid) for pid in query_pids]
     return Case(
         features[:queries],
         features[queries:],
-        rng.integers(1, 4, queries),
-        rng.integers(-1, 5, images),
-        rng.integers(0, cameras, queries),
-        rng.integers(0, cameras, images),
+        query_pids,
+        gallery_pids,
+        query_camids,
+        gallery_camids,
         distance,
+        query_tracks=4 * query_camids + rng.integers(0, 3, queries),
+        gallery_tracks=gallery_tracks,
+        query_times=rng.integers(0, 1000, queries) / 2,
+        gallery_times=rng.integers(0, 1000, images) / 2,
+        query_clothes=rng.integers(0, 2, queries),
+        gallery_clothes=rng.integers(0, 2, images),
+        query_gallery_index=np.array([rng.choice([-1, *places]) for places in same]),
     )
