@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -138,8 +139,12 @@ class Evaluation:
             UserError: there are no camera ids, or the gallery was drawn.
         """
         if self._inputs is None:
-            raise UserError("the gallery of this trial was drawn, and a drawn one has no camera matrix")
+            raise UserError("a drawn gallery has no camera matrix, and a pickled evaluation no features")
         return camera_matrix(self._inputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: everything but the features."""
+        return {**vars(self), "_inputs": None}
 
     def to_dict(self) -> dict[str, float | int | str]:
         """The numbers of a results file, ready for JSON; metrics are fractions."""

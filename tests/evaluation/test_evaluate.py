@@ -1,6 +1,7 @@
 """The result object on one problem worked by hand, and every error a user can meet."""
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -153,6 +154,16 @@ def test_errors_of_further_labels(changes, message):
 def test_an_evaluation_of_one_gallery_has_no_spread():
     with pytest.raises(UserError, match="needs two trials or more, and protocol market1501 has 0"):
         evaluate(**LINE).spread()
+
+
+def test_an_evaluation_can_be_pickled_without_its_features():
+    result = evaluate(**LINE)
+    again = pickle.loads(pickle.dumps(result))
+    assert again.to_dict() == result.to_dict()
+    assert again.match_ranks(0).tolist() == [1, 4]
+    with pytest.raises(UserError, match="a pickled evaluation no features"):
+        again.by_camera()
+    assert result.by_camera().queries.sum() == 3
 
 
 def test_labels_alone_tell_what_is_hopeless():

@@ -19,10 +19,11 @@ def terms(kind: str, rng: np.random.Generator, width: int) -> np.ndarray:
         "halfway": 1 + 2.0**-53 * rng.integers(-2, 3, (50, width)),
         "wide": normal * 10.0 ** rng.integers(-80, 81, (50, width)),
         "few": np.round(normal, 1),
+        "tipped": rng.permuted(np.tile([1, 2.0**-53, 2.0**-110, *[0.0] * width], (50, 1)), axis=1),  # just above half
     }[kind]
 
 
-@pytest.mark.parametrize("kind", ["normal", "cancelling", "to zero", "halfway", "wide", "few"])
+@pytest.mark.parametrize("kind", ["normal", "cancelling", "to zero", "halfway", "wide", "few", "tipped"])
 @pytest.mark.parametrize("width", [1, 2, 3, 7, 64, 129, 513])
 def test_sums_are_those_of_fsum(kind: str, width: int) -> None:
     rows = terms(kind, np.random.default_rng(width), width)
