@@ -1,21 +1,69 @@
-"""The exact rank of every true match (a stand-in for the engine of the main worker: the same function, slower)."""
+"""The exact rank of every true match.
+
+With the scores that ``scores`` defines,
+
+    rank(m) = 1 + #{j not ignored: score_j > score_m, or score_j == score_m and j < m}
+
+so a tie goes to the lower gallery index, as in a stable sort. Only negatives that beat some match of their query can
+matter, and most are far from that. So the gallery passes twice, a block at a time, and no row of scores is ever kept:
+
+1. the matches are scored, in float64 (``matches.py``);
+2. every block is multiplied with the queries in cheap arithmetic with a proven error (``products.py``), in a frame
+   that keeps this error small (``frame.py``). What may beat a match is a *cell*. A row with few of them has them scored
+   again in float64; a row with many goes through a finer product first, which counts nearly all without looking at any
+   (``sieve.py``). Cells closer to a match than float64 can tell are settled by the definition (``settle.py``).
+
+What is kept is a count for each match: memory does not depend on the gallery's length.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
+from reid.errors import UserError
+from reid.evaluation.frame import Frame
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
+from reid.evaluation.matches import Matches, scores_of_pairs
 from reid.evaluation.pairs import Pairs
-from reid.evaluation.protocol import Distance
-from reid.evaluation.tracks import track_ranks
+from reid.evaluation.products import Encoded, FloatingPoint, Int8, Product, int8_is_exact
+from reid.evaluation.scores import Distance, Rows
+from reid.evaluation.settle import Settler
+from reid.evaluation.sieve import Columns, Ignored, sieve
+
+ROUTES = ("auto", "int8", "bfloat16", "float32")
+_NUMBERS = 2**21  # of a gallery block, 16 MiB in float64
+_QUERIES = 512  # a tile
+_SAMPLE = 512  # rows that show where the gallery lies
 
 
 def match_ranks(
-    query: NDArray[np.float32], gallery: Gallery, pairs: Pairs, distance: Distance, *, route: str = "auto"
+    query: Rows,
+    gallery: Gallery,
+    pairs: Pairs,
+    distance: Distance,
+    *,
+    route: str = "auto",
+    block_rows: int | None = None,
 ) -> list[Ints]:
-    """One ascending int64 array of 1-based ranks a query; empty where the query has no match.
+    """Rank every true match of every query exactly; see the definition at the top of this file.
+
+    Args:
+        query: [Q, D] float32.
+        gallery: G rows in blocks.
+        pairs: who matches whom, and whom to ignore.
+        distance: "cosine" or "euclidean".
+        route: the arithmetic of the first product, which changes no rank: "int8", "bfloat16", "float32", or "auto" for
+            the fastest here.
+        block_rows: gallery rows at a time; changes no rank either.
+
+    Returns:
+        One ascending int64 array of 1-based ranks a query; empty where the query has no match.
+
+    Raises:
+        UserError: the route is unknown, or int8 products are not exact on this processor.
 
     >>> from reid.evaluation.labels import Labels
     >>> from reid.evaluation.pairs import make_pairs
@@ -24,4 +72,98 @@ def match_ranks(
     >>> match_ranks(np.float32([[1, 0]]), Gallery.of(np.float32([[3, 1], [1, 1]])), pairs, "cosine")
     [array([2])]
     """
-    return track_ranks(query, gallery, pairs, np.arange(gallery.rows), distance)
+    product = _product(route, gallery.width)
+    block_rows = block_rows or int(np.clip(_NUMBERS // gallery.width, 256, 2048))
+    frame = Frame.of(_sample(gallery, block_rows), distance)
+    matches = Matches(query, gallery, pairs, frame, block_rows)
+    if not len(matches.queries):
+        return matches.ranks(len(query))
+    encoded = _encode_queries(product, frame, query[matches.queries] if len(matches.queries) < len(query) else query)
+    blanks = _Blanks(pairs, matches.queries)
+    settler = Settler(matches, frame)
+    for first, rows in gallery.blocks(block_rows):
+        kept = np.flatnonzero(~pairs.left_out[first : first + len(rows)])
+        part = rows if len(kept) == len(rows) else rows[torch.from_numpy(kept).to(rows.device)]
+        if not len(kept):
+            continue
+        y, c = frame.gallery(part)
+        code = product.encode(y, gallery=True)
+        zero = torch.zeros((), dtype=torch.float64, device=y.device)
+        longest = code.norm
+        columns = Columns(code, c, frame.slack(zero, longest))
+        for start in range(0, len(matches.queries), _QUERIES):
+            a = slice(start, min(start + _QUERIES, len(matches.queries)))
+            ignored = blanks.tile(a, first, len(rows), kept)
+            row, column, beaten = sieve(product, encoded.take(a), columns, ignored, matches, a)
+            if len(row):
+                active = row + start
+                scores = scores_of_pairs(frame, query, matches.queries[active], y, c, column)
+                slack = frame.slack(encoded.norm[active], code.norm[column]).cpu().numpy() + matches.slack[active]
+                settler.place(active, first + kept[column], beaten, scores, slack, rows, first)
+    settler.finish()
+    return matches.ranks(len(query))
+
+
+class _Blanks:
+    """The ignored cells of each tile: every pair of one identity, true matches too, since these are ranked apart."""
+
+    def __init__(self, pairs: Pairs, queries: Ints) -> None:
+        active = np.full(len(pairs.starts) - 1, -1)
+        active[queries] = np.arange(len(queries))
+        owner = np.repeat(active, np.diff(pairs.starts))
+        order = np.lexsort((owner, pairs.gallery))
+        order = order[owner[order] >= 0]
+        self._row, self._column = owner[order], pairs.gallery[order]
+        self._groups = None
+        if pairs.query_group is not None and pairs.gallery_group is not None:
+            self._groups = pairs.query_group[queries], pairs.gallery_group
+
+    def tile(self, a: slice, first: int, rows: int, kept: Ints) -> Ignored:
+        begin, end = np.searchsorted(self._column, [first, first + rows])
+        row, column = self._row[begin:end], self._column[begin:end] - first
+        mine = (row >= a.start) & (row < a.stop)
+        row, column = row[mine] - a.start, column[mine]
+        if len(kept) < rows:
+            place = np.full(rows, -1)
+            place[kept] = np.arange(len(kept))
+            column = place[column]
+            row, column = row[column >= 0], column[column >= 0]
+        if self._groups is None:
+            return Ignored(row, column)
+        query_group, gallery_group = self._groups
+        return Ignored(
+            row,
+            column,
+            torch.from_numpy(query_group[a]),
+            torch.from_numpy(gallery_group[first : first + rows][kept]),
+        )
+
+
+def _product(route: str, width: int) -> Product:
+    if route not in ROUTES:
+        raise UserError(f"route={route!r} is unknown; choose one of {', '.join(ROUTES)}")
+    usable = int8_is_exact() and width <= 2**16
+    if route == "int8" and not usable:
+        raise UserError("route='int8' needs exact int8 products, which this processor lacks; choose 'auto'")
+    if route == "int8" or (route == "auto" and usable):
+        return Int8()
+    return FloatingPoint(route if route != "auto" else "float32")
+
+
+def _sample(gallery: Gallery, block_rows: int) -> Tensor:
+    """Some rows of the first block, evenly spaced."""
+    _, rows = next(gallery.blocks(block_rows))
+    return rows[:: max(1, len(rows) // _SAMPLE)]
+
+
+def _encode_queries(product: Product, frame: Frame, query: Rows) -> Encoded:
+    parts = [
+        product.encode(frame.queries(torch.from_numpy(query[first : first + _QUERIES])))
+        for first in range(0, len(query), _QUERIES)
+    ]
+    return Encoded(
+        *(
+            torch.cat([getattr(part, name) for part in parts])
+            for name in ("code", "unit", "norm", "coarse_error", "fine_error", "low")
+        )
+    )
