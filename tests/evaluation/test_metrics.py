@@ -111,6 +111,6 @@ def test_every_public_function_has_an_example():
         "tracks",
         "metrics",
     )
-    modules += ("search", "evaluate", "uncertainty", "compare", "cameras")
+    modules += ("search.lists", "evaluate", "uncertainty", "compare", "cameras")
     attempted = [doctest.testmod(importlib.import_module(f"reid.evaluation.{name}")).attempted for name in modules]
     assert all(attempted)

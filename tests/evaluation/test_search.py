@@ -52,7 +52,7 @@ def test_more_images_than_the_first_search_returns(kind, distance):
 
 
 def test_more_queries_than_a_block(monkeypatch):
-    monkeypatch.setattr("reid.evaluation.search._QUERIES", 2)
+    monkeypatch.setattr("reid.evaluation.search.lists._QUERIES", 2)
     for seed in range(20):
         check(random_case(seed), k=4)
 

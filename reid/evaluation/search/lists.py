@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from reid.errors import UserError
 from reid.evaluation.inputs import Inputs, check_inputs
-from reid.evaluation.labels import Floats, Ints
-from reid.evaluation.protocol import Protocol
+from reid.evaluation.labels import Floats
+from reid.evaluation.protocol import Ints, Protocol
 from reid.evaluation.scores import first_copies, pair_scores
 
 _QUERIES = 256  # a block
@@ -45,7 +45,8 @@ def ranked_gallery(
         UserError: ``k`` is below 1, or an argument is wrong as for ``evaluate``.
 
     >>> ranked_gallery(
-    ...     np.eye(2), [[1.0, 0], [1, 1], [0, 1]], query_pids=[1, 2], gallery_pids=[1, 2, -1], protocol="no_camera", k=3
+    ...     np.eye(2), [[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
+    ...     query_pids=[1, 2], gallery_pids=[1, 2, -1], protocol="no_camera", k=3,
     ... )
     array([[ 0,  1, -1],
            [ 1,  0, -1]])
