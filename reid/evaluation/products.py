@@ -58,9 +58,11 @@ class Product(Interface):
     def encode(self, rows: Tensor, gallery: bool = False) -> Encoded:
         """Encode float64 [n, D] rows for the one or the other side of a product."""
 
-    def coarse(self, x: Encoded, y: Encoded) -> Tensor: ...
+    def coarse(self, x: Encoded, y: Encoded) -> tuple[Tensor, Tensor]:
+        """The coarse tile, and what ``fine`` needs of it: [n, m], whatever the type."""
 
-    def fine(self, x: Encoded, y: Encoded) -> Tensor: ...
+    def fine(self, x: Encoded, y: Encoded, coarse: Tensor) -> Tensor:
+        """The fine tile; ``coarse`` are the rows of what the coarse product kept."""
 
     def coarse_error(self, x: Encoded, y: Encoded) -> Tensor:
         """[m] float64: no coarse score of column j is further than this from the real number."""
@@ -103,15 +105,14 @@ class Int8:
         errors = [unit.double() * error * _ROOM + rounded for error in (coarse_error, fine_error, low_norm / _STEPS)]
         return Encoded(code, unit, norm * _ROOM, *(torch.where(wild, norm * _ROOM, error) for error in errors))
 
-    def coarse(self, x: Encoded, y: Encoded) -> Tensor:
-        width = x.code.shape[1] // 2
-        return torch._int_mm(x.code[:, :width], y.code[:, :width].T).float().mul_(y.unit)
-
-    def fine(self, x: Encoded, y: Encoded) -> Tensor:
+    def coarse(self, x: Encoded, y: Encoded) -> tuple[Tensor, Tensor]:
         width = x.code.shape[1] // 2
         high = torch._int_mm(x.code[:, :width], y.code[:, :width].T)
-        cross = torch._int_mm(x.code, y.code[:, width:].T).float()
-        return cross.mul_(1 / _STEPS).add_(high).mul_(y.unit)
+        return high.float().mul_(y.unit), high
+
+    def fine(self, x: Encoded, y: Encoded, coarse: Tensor) -> Tensor:
+        cross = torch._int_mm(x.code, y.code[:, x.code.shape[1] // 2 :].T).float()
+        return cross.mul_(1 / _STEPS).add_(coarse).mul_(y.unit)
 
     def coarse_error(self, x: Encoded, y: Encoded) -> Tensor:
         return _cauchy_schwarz(x.norm, x.coarse_error, y.norm, y.coarse_error)
@@ -137,10 +138,11 @@ class FloatingPoint:
         coarse_error, rounded = torch.where(wild, norm * _ROOM, coarse_error), torch.where(wild, norm * _ROOM, rounded)
         return Encoded(code, torch.ones(len(rows)), norm * _ROOM, coarse_error, rounded, torch.zeros_like(norm))
 
-    def coarse(self, x: Encoded, y: Encoded) -> Tensor:
-        return (x.code.to(self._coarse) @ y.code.to(self._coarse).T).float()
+    def coarse(self, x: Encoded, y: Encoded) -> tuple[Tensor, Tensor]:
+        tile = (x.code.to(self._coarse) @ y.code.to(self._coarse).T).float()
+        return tile, x.code  # nothing of it is of use for ``fine``
 
-    def fine(self, x: Encoded, y: Encoded) -> Tensor:
+    def fine(self, x: Encoded, y: Encoded, coarse: Tensor) -> Tensor:
         return x.code @ y.code.T
 
     def coarse_error(self, x: Encoded, y: Encoded) -> Tensor:

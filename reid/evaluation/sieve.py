@@ -72,7 +72,7 @@ def sieve(
     worst = torch.from_numpy(matches.scores[matches.starts[:-1][a]]).to(unit.device)
     rounding = _FLOAT32 * (x.norm.max() * y.encoded.norm + y.offset.abs())
     error = product.coarse_error(x, y.encoded) + rounding
-    tile = product.coarse(x, y.encoded)
+    tile, kept = product.coarse(x, y.encoded)
     per_unit = unit.reciprocal().float()
     tile.addr_(per_unit, (y.offset + error).float())
     ignored.blank(tile)
@@ -87,7 +87,7 @@ def sieve(
     few = rows[~many][row].cpu().numpy(), column.cpu().numpy(), np.zeros(len(row), dtype=np.int64)
     if not many.any():
         return few
-    found = _fine(product, x, y, ignored, matches, a.start, rows[many], top.double() * unit, 2 * slack, rounding)
+    found = _fine(product, x, y, kept, ignored, matches, a.start, rows[many], top.double() * unit, 2 * slack, rounding)
     together = [np.concatenate(parts) for parts in zip(few, found, strict=True)]
     order = np.argsort(together[0], kind="stable")
     return together[0][order], together[1][order], together[2][order]
@@ -97,6 +97,7 @@ def _fine(
     product: Product,
     x: Encoded,
     y: Columns,
+    coarse: Tensor,
     ignored: Ignored,
     matches: Matches,
     first: int,
@@ -121,7 +122,7 @@ def _fine(
 
     chosen = x.take(rows)
     unit = chosen.unit.double()
-    tile = product.fine(chosen, y.encoded)
+    tile = product.fine(chosen, y.encoded, coarse[rows])
     tile.addr_(unit.reciprocal().float(), y.offset.float())
     ignored.blank(tile, index)
     margin = float((product.fine_error(chosen, y.encoded) + rounding).max() + slack)
