@@ -35,7 +35,6 @@ class Encoded:
         norm: at least |x|.
         coarse_error: at least |x - x'|, x' being what ``coarse`` multiplies.
         fine_error: likewise for ``fine``.
-        low: at least the norm of what ``fine`` multiplies beyond ``coarse``.
     """
 
     code: Tensor
@@ -43,7 +42,6 @@ class Encoded:
     norm: Tensor
     coarse_error: Tensor
     fine_error: Tensor
-    low: Tensor
 
     def take(self, rows: Tensor | slice) -> Encoded:
         """The encoding of some of the rows."""
@@ -72,7 +70,7 @@ class Product(Interface):
 
 
 class Int8:
-    """Two digits of eight bits: coarse is high x high, fine adds high x low and low x high.
+    """Two digits of eight bits: coarse is high x high, fine is all of it.
 
     Integers add up without rounding whatever the order, so all that is lost is lost in the encoding.
     """
@@ -99,10 +97,9 @@ class Int8:
         code[:, width : 2 * width] = low
         if gallery:
             code[:, 2 * width :] = code[:, :width]
-        low_norm = torch.linalg.vector_norm(low, dim=1)
         fine_error = torch.linalg.vector_norm(rest.sub_(low.div_(_STEPS)), dim=1)
         rounded = 4 * _U * norm + 2.0**-118 * width  # to float32, in the division, and where rows are below any unit
-        errors = [unit.double() * error * _ROOM + rounded for error in (coarse_error, fine_error, low_norm / _STEPS)]
+        errors = [unit.double() * error * _ROOM + rounded for error in (coarse_error, fine_error)]
         return Encoded(code, unit, norm * _ROOM, *(torch.where(wild, norm * _ROOM, error) for error in errors))
 
     def coarse(self, x: Encoded, y: Encoded) -> tuple[Tensor, Tensor]:
@@ -111,14 +108,16 @@ class Int8:
         return high.float().mul_(y.unit), high
 
     def fine(self, x: Encoded, y: Encoded, coarse: Tensor) -> Tensor:
-        cross = torch._int_mm(x.code, y.code[:, x.code.shape[1] // 2 :].T).float()
-        return cross.mul_(1 / _STEPS).add_(coarse).mul_(y.unit)
+        width = x.code.shape[1] // 2
+        low = torch._int_mm(x.code[:, width:], y.code[:, width : 2 * width].T).float()
+        cross = torch._int_mm(x.code, y.code[:, width:].T)
+        return low.mul_(1 / _STEPS).add_(cross).mul_(1 / _STEPS).add_(coarse).mul_(y.unit)
 
     def coarse_error(self, x: Encoded, y: Encoded) -> Tensor:
         return _cauchy_schwarz(x.norm, x.coarse_error, y.norm, y.coarse_error)
 
     def fine_error(self, x: Encoded, y: Encoded) -> Tensor:
-        return _cauchy_schwarz(x.norm, x.fine_error, y.norm, y.fine_error) + x.low.max() * y.low
+        return _cauchy_schwarz(x.norm, x.fine_error, y.norm, y.fine_error)
 
 
 class FloatingPoint:
@@ -136,7 +135,7 @@ class FloatingPoint:
         rounded = 2 * _U * norm + 2.0**-100
         coarse_error = torch.linalg.vector_norm(code - code.to(self._coarse).float(), dim=1) * _ROOM + rounded
         coarse_error, rounded = torch.where(wild, norm * _ROOM, coarse_error), torch.where(wild, norm * _ROOM, rounded)
-        return Encoded(code, torch.ones(len(rows)), norm * _ROOM, coarse_error, rounded, torch.zeros_like(norm))
+        return Encoded(code, torch.ones(len(rows)), norm * _ROOM, coarse_error, rounded)
 
     def coarse(self, x: Encoded, y: Encoded) -> tuple[Tensor, Tensor]:
         tile = (x.code.to(self._coarse) @ y.code.to(self._coarse).T).float()

@@ -164,6 +164,6 @@ def _encode_queries(product: Product, frame: Frame, query: Rows) -> Encoded:
     return Encoded(
         *(
             torch.cat([getattr(part, name) for part in parts])
-            for name in ("code", "unit", "norm", "coarse_error", "fine_error", "low")
+            for name in ("code", "unit", "norm", "coarse_error", "fine_error")
         )
     )

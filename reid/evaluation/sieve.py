@@ -13,7 +13,7 @@ from reid.evaluation.matches import Matches
 from reid.evaluation.products import Encoded, Product
 
 _FEW = 12  # cells a row that are cheaper to score one by one in float64 than to multiply the row once more
-_FLOAT32 = 2.0**-21  # eight roundings of a tile's numbers, as a fraction of the largest
+_FLOAT32 = 2.0**-20  # sixteen roundings of a tile's numbers, as a fraction of the largest
 _FINITE = 3e38
 
 
