@@ -20,3 +20,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of ``scripts/test.sh``."""
+    parser.addoption("--rank-cases", type=int, default=120, help="random problems in tests/evaluation/test_exact_ranks")
+
+
+@pytest.fixture
+def rank_cases(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--rank-cases"))

@@ -100,10 +100,11 @@ class Gallery:
                 yield block[torch.from_numpy(images[first:last] - start)]
 
     def array(self) -> NDArray[np.float32]:
-        """All rows as one float32 array [G, D]: what was handed in if it is one already, else a copy."""
-        array = np.empty((self.rows, self.width), dtype=np.float32) if self._array is None else self._array
+        """All rows as one C-contiguous float32 array [G, D]: what was handed in if it is one already, else a copy."""
+        given = self._array if self._array is not None and _is_plain(self._array) else None
+        array = np.empty((self.rows, self.width), dtype=np.float32) if given is None else given
         for start, block in self.blocks(max(1, _NUMBERS // self.width)):
-            if array is not self._array:
+            if given is None:
                 array[start : start + len(block)] = block.numpy()
         return array
 
@@ -125,11 +126,15 @@ def as_rows(name: str, values: Any) -> torch.Tensor:
         raise UserError(f"{name} must be numbers of shape [images, dimensions], not {dtype} {shape}")
     if tensor:
         return values.detach().to("cpu", torch.float32).contiguous()
-    # Rows that call themselves contiguous may have negative strides, where there is but one of them.
-    if values.dtype != np.float32 or not values.flags.carray or min(values.strides) < 0:
+    if values.dtype != np.float32 or not _is_plain(values):
         with np.errstate(over="ignore"):  # what overflows becomes infinite, and is told
             values = np.array(values, dtype=np.float32, order="C")
     return torch.from_numpy(values)
+
+
+def _is_plain(array: NDArray[Any]) -> bool:
+    """In C order for PyTorch too: a single row or column may call itself contiguous and have negative strides."""
+    return bool(array.flags.carray) and min(array.strides) > 0
 
 
 def refuse_non_finite(name: str, block: torch.Tensor, start: int) -> None:

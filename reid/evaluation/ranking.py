@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from reid.errors import UserError
+from reid.evaluation.copies import count_copies, distinct_rows
 from reid.evaluation.frame import Frame
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
@@ -88,9 +89,12 @@ def match_ranks(
             continue
         y, c = frame.gallery(part)
         code = product.encode(y, gallery=True)
-        zero = torch.zeros((), dtype=torch.float64, device=y.device)
-        longest = code.norm
-        columns = Columns(code, c, frame.slack(zero, longest))
+        few = distinct_rows(part.cpu().numpy(), code.norm.cpu().numpy()) if not blanks.groups else None
+        if few:
+            pairs_inside = blanks.inside(first, len(rows), kept)
+            count_copies(matches, part.cpu().numpy(), few, first + kept, pairs_inside, distance)
+            continue
+        columns = Columns(code, c, frame.slack(torch.zeros_like(code.norm), code.norm))
         for start in range(0, len(matches.queries), _QUERIES):
             a = slice(start, min(start + _QUERIES, len(matches.queries)))
             ignored = blanks.tile(a, first, len(rows), kept)
@@ -114,23 +118,25 @@ class _Blanks:
         order = np.lexsort((owner, pairs.gallery))
         order = order[owner[order] >= 0]
         self._row, self._column = owner[order], pairs.gallery[order]
-        self._groups = None
+        self.groups = None
         if pairs.query_group is not None and pairs.gallery_group is not None:
-            self._groups = pairs.query_group[queries], pairs.gallery_group
+            self.groups = pairs.query_group[queries], pairs.gallery_group
+
+    def inside(self, first: int, rows: int, kept: Ints) -> tuple[Ints, Ints]:
+        """(active query, row among the kept) of a block's ignored pairs, by row."""
+        begin, end = np.searchsorted(self._column, [first, first + rows])
+        place = np.full(rows, -1)
+        place[kept] = np.arange(len(kept))
+        column = place[self._column[begin:end] - first]
+        return self._row[begin:end][column >= 0], column[column >= 0]
 
     def tile(self, a: slice, first: int, rows: int, kept: Ints) -> Ignored:
-        begin, end = np.searchsorted(self._column, [first, first + rows])
-        row, column = self._row[begin:end], self._column[begin:end] - first
+        row, column = self.inside(first, rows, kept)
         mine = (row >= a.start) & (row < a.stop)
         row, column = row[mine] - a.start, column[mine]
-        if len(kept) < rows:
-            place = np.full(rows, -1)
-            place[kept] = np.arange(len(kept))
-            column = place[column]
-            row, column = row[column >= 0], column[column >= 0]
-        if self._groups is None:
+        if self.groups is None:
             return Ignored(row, column)
-        query_group, gallery_group = self._groups
+        query_group, gallery_group = self.groups
         return Ignored(
             row,
             column,

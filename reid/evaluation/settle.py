@@ -33,10 +33,10 @@ class Settler:
             rows: the block's float32 rows, of which the first is number ``first`` of the gallery.
         """
         m = self._matches
-        low = _count(m.scores, m.starts[a], m.starts[a + 1], scores - slack, strict=True)
-        high = _count(m.scores, m.starts[a], m.starts[a + 1], scores + slack, strict=False)
+        low = count_below(m.scores, m.starts[a], m.starts[a + 1], scores - slack, strict=True)
+        high = count_below(m.scores, m.starts[a], m.starts[a + 1], scores + slack, strict=False)
         sure = low == high
-        _pass(m, a[sure], beaten[sure], low[sure])
+        pass_matches(m, a[sure], beaten[sure], low[sure])
         if sure.all():
             return
         a, j, beaten, low, high = (values[~sure] for values in (a, j, beaten, low, high))
@@ -45,7 +45,7 @@ class Settler:
         same, place = np.unique(a * len(images) + first_copies(images)[j - first], return_inverse=True)
         query, image = np.divmod(same, len(images))
         defined = pair_scores(m.query, images, m.queries[query], image, self._frame.distance)[place]
-        _pass(m, a, beaten, low)
+        pass_matches(m, a, beaten, low)
         self._open.append((a, j, defined, low, high))
         self._size += int((high - low).sum())
         if self._size > _OPEN:
@@ -64,17 +64,17 @@ class Settler:
         m.define(match)
         theirs = m.defined[match]
         beats = (defined[cell] > theirs) | ((defined[cell] == theirs) & (j[cell] < m.gallery[match]))
-        _pass(m, a, low, low + np.bincount(cell[beats], minlength=len(a)))
+        pass_matches(m, a, low, low + np.bincount(cell[beats], minlength=len(a)))
 
 
-def _pass(m: Matches, a: Ints, start: Ints, end: Ints) -> None:
-    """Count one negative each for the matches start:end of the active queries a, worst first."""
+def pass_matches(m: Matches, a: Ints, start: Ints, end: Ints, negatives: int = 1) -> None:
+    """Count negatives for the matches start:end of the active queries a, worst first."""
     slots = m.starts[a] + a
-    np.add.at(m.passing, slots + start, 1)
-    np.subtract.at(m.passing, slots + end, 1)
+    np.add.at(m.passing, slots + start, negatives)
+    np.subtract.at(m.passing, slots + end, negatives)
 
 
-def _count(values: Floats, starts: Ints, ends: Ints, limits: Floats, *, strict: bool) -> Ints:
+def count_below(values: Floats, starts: Ints, ends: Ints, limits: Floats, *, strict: bool) -> Ints:
     """How many of the ascending values[starts:ends] lie below each limit, or at most at it unless ``strict``."""
     low, high = starts.copy(), ends.copy()
     while (todo := low < high).any():

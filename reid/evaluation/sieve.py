@@ -76,7 +76,7 @@ def sieve(
     per_unit = unit.reciprocal().float()
     tile.addr_(per_unit, (y.offset + error).float())
     ignored.blank(tile)
-    limit = _down((worst - 2 * slack) / unit)
+    limit = _down((worst - 3 * slack) / unit)
     top = tile.amax(1)
     rows = torch.nonzero(top >= limit)[:, 0]
     if not len(rows):
@@ -87,7 +87,7 @@ def sieve(
     few = rows[~many][row].cpu().numpy(), column.cpu().numpy(), np.zeros(len(row), dtype=np.int64)
     if not many.any():
         return few
-    found = _fine(product, x, y, kept, ignored, matches, a.start, rows[many], top.double() * unit, 2 * slack, rounding)
+    found = _fine(product, x, y, kept, ignored, matches, a.start, rows[many], top.double() * unit, 3 * slack, rounding)
     together = [np.concatenate(parts) for parts in zip(few, found, strict=True)]
     order = np.argsort(together[0], kind="stable")
     return together[0][order], together[1][order], together[2][order]

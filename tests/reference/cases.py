@@ -48,7 +48,7 @@ class Case:
             yield q, int(pid), int(camid), self.gallery, self.gallery_pids.tolist(), self.gallery_camids.tolist()
 
 
-def _features(rng, kind, count, dimensions):
+def features_of(rng, kind, count, dimensions):
     normal = rng.standard_normal((count, dimensions))
     few = rng.standard_normal((3, dimensions))[rng.integers(0, 3, count)]
     return {
@@ -70,7 +70,7 @@ def random_case(seed):
     kind, distance = KINDS[seed % len(KINDS)], ("cosine", "euclidean")[seed // len(KINDS) % 2]
     dtype = np.float32 if kind == "extreme" else rng.choice([np.float16, np.float32, np.float64])
     queries, images = int(rng.integers(1, 7)), int(rng.integers(1, 41))
-    features = _features(rng, kind, queries + images, int(rng.choice([1, 2, 3, 16, 129, 300]))).astype(dtype)
+    features = features_of(rng, kind, queries + images, int(rng.choice([1, 2, 3, 16, 129, 300]))).astype(dtype)
     cameras = int(rng.integers(1, 4))
     query_pids, gallery_pids = rng.integers(1, 4, queries), rng.integers(-1, 5, images)
     query_camids, gallery_camids = rng.integers(0, cameras, queries), rng.integers(0, cameras, images)

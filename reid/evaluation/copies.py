@@ -1,0 +1,72 @@
+"""A collapsed network's gallery: few distinct rows, each many times, and every score a tie.
+
+Nothing can be told apart by arithmetic there, and nothing has to be: all copies of a row have one score, by definition,
+and only their indices matter where it ties with a match's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reid.evaluation.labels import Ints
+from reid.evaluation.matches import Matches
+from reid.evaluation.scores import Distance, Rows, pair_scores
+from reid.evaluation.settle import count_below, pass_matches
+
+_DISTINCT = 8  # rows of a block at most; beyond, the usual way is the shorter
+
+
+def distinct_rows(rows: Rows, norms: Ints | np.ndarray) -> tuple[Ints, Ints] | None:
+    """(one index of each distinct row, which of them each row equals), or None where they are more than a few.
+
+    ``norms`` are [n] numbers that are equal where rows are: they say no at once for ordinary rows.
+    """
+    if len(rows) < 4 * _DISTINCT or len(np.unique(norms)) > _DISTINCT:
+        return None
+    raw = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
+    _, first, which = np.unique(raw, return_index=True, return_inverse=True)
+    return (first, which) if len(first) <= _DISTINCT else None
+
+
+def count_copies(
+    matches: Matches,
+    rows: Rows,
+    distinct: tuple[Ints, Ints],
+    gallery: Ints,
+    ignored: tuple[Ints, Ints],
+    distance: Distance,
+) -> None:
+    """Count a block's negatives for every match of every query.
+
+    Args:
+        matches: all of them; they are scored by definition, once.
+        rows: [n, D] float32, the block without junk.
+        distinct: of these rows, as ``distinct_rows`` gives it.
+        gallery: [n] their gallery indices, ascending.
+        ignored: (active query, row) pairs that do not count.
+        distance: "cosine" or "euclidean".
+    """
+    matches.define(np.arange(len(matches.gallery)))
+    first, which = distinct
+    active, kind = np.divmod(np.arange(len(matches.queries) * len(first)), len(first))
+    scores = pair_scores(matches.query, rows, matches.queries[active], first[kind], distance)
+    starts, ends = matches.starts[active], matches.starts[active + 1]
+    low = count_below(matches.defined, starts, ends, scores, strict=True)
+    high = count_below(matches.defined, starts, ends, scores, strict=False)
+    for k in range(len(first)):
+        copies = gallery[which == k]
+        mine = kind == k
+        pass_matches(matches, active[mine], np.zeros_like(low[mine]), low[mine], len(copies))
+        tied = _ranges(starts[mine] + low[mine], high[mine] - low[mine])[1]
+        matches.counted[tied] += np.searchsorted(copies, matches.gallery[tied])
+    a, row = ignored
+    mine = a * len(first) + which[row]
+    pass_matches(matches, a, np.zeros_like(a), low[mine], -1)
+    pair, tied = _ranges(starts[mine] + low[mine], high[mine] - low[mine])
+    np.subtract.at(matches.counted, tied, gallery[row[pair]] < matches.gallery[tied])
+
+
+def _ranges(starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    """(which range, number) for every number of the ranges that begin at ``starts``."""
+    owner = np.repeat(np.arange(len(starts)), lengths)
+    return owner, np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + starts[owner]

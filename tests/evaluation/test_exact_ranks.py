@@ -1,0 +1,96 @@
+"""Random problems of every shape against the definition: not one rank may differ.
+
+A hundred here; `bash scripts/test.sh -k exact_ranks --rank-cases 10000` runs as many as one likes.
+"""
+
+import itertools
+import math
+
+import numpy as np
+import torch
+from reference.cases import KINDS, features_of
+
+from reid.evaluation import sieve
+from reid.evaluation.inputs import check_inputs
+from reid.evaluation.products import int8_is_exact
+from reid.evaluation.ranking import match_ranks
+
+ROUTES = ["auto", "bfloat16", "float32"] + ["int8"] * int8_is_exact()
+RULES = {"market1501": (True, False), "no_camera": (False, False), "cross_camera_only": (True, True)}
+
+
+def scores_of(q, gallery, norms, distance):
+    """The definition for one float64 query row and all gallery rows, a list."""
+    if distance == "euclidean":
+        return [-math.fsum(row) for row in ((gallery - q) ** 2).tolist()]
+    norm = math.sqrt(math.fsum((q * q).tolist()))
+    dots = [math.fsum(row) for row in (gallery * q).tolist()]
+    return [dot / (norm * n) if norm * n > 0 else 0.0 for dot, n in zip(dots, norms, strict=True)]
+
+
+def ranks_by_definition(query, gallery, qp, gp, qc, gc, distance, same_camera, whole_camera):
+    query, gallery = np.float64(np.float32(query)), np.float64(np.float32(gallery))
+    norms = [math.sqrt(math.fsum(row)) for row in (gallery * gallery).tolist()]
+    for q, pid, camid in zip(query, qp, qc, strict=False):
+        order = np.argsort(-np.array(scores_of(q, gallery, norms, distance)), kind="stable")
+        ignored = (gp == -1) | (same_camera & (gp == pid) & (gc == camid)) | (whole_camera & (gc == camid))
+        yield (1 + np.flatnonzero(gp[order[~ignored[order]]] == pid)).tolist()
+
+
+def laid_out(rng, rows):
+    """The same rows in some layout of memory, some float type that holds them, NumPy or torch."""
+    choice = rng.integers(6)
+    if choice == 0:
+        return np.asfortranarray(rows)
+    if choice == 1:
+        return rows[::-1].copy()[::-1]
+    if choice == 2:
+        return np.repeat(rows, 2, axis=1)[:, ::2]
+    if choice == 3:
+        return torch.from_numpy(rows.copy())
+    return rows.astype(np.float64) if choice == 4 and rows.dtype == np.float32 else rows
+
+
+def streamed(rng, rows, pids, camids):
+    """The gallery in odd blocks."""
+    edges = np.unique(np.append(rng.integers(0, len(rows), rng.integers(0, 5)), [0, len(rows)]))
+    return [(rows[a:b], pids[a:b], camids[a:b]) for a, b in itertools.pairwise(edges)]
+
+
+def test_not_one_rank_differs(rank_cases, monkeypatch):
+    ranks, wrong = 0, []
+    for seed in range(rank_cases):
+        rng = np.random.default_rng([7, seed])
+        q, g = (max(1, int(most ** rng.random() + 0.5)) for most in (200, 2000))
+        width = int(rng.choice([1, 2, 3, 5, 8, 16, 33, 64, 130]))
+        kind, distance = KINDS[seed % len(KINDS)], str(rng.choice(["cosine", "euclidean"]))
+        dtype = np.float32 if kind == "extreme" else rng.choice([np.float16, np.float32])
+        rows = features_of(rng, kind, q + g, width).astype(dtype)
+        identities, cameras = int(rng.integers(1, 2 + q)), int(rng.integers(1, 5))
+        qp, gp = rng.integers(1, identities + 1, q), rng.integers(-1, identities + 3, g)
+        qc, gc = rng.integers(0, cameras, q), rng.integers(0, cameras, g)
+        protocol, rules = list(RULES.items())[rng.integers(3)]
+        gp[gp == 0] = -1 if protocol == "no_camera" else 0
+        query, gallery = laid_out(rng, rows[:q]), laid_out(rng, rows[q:])
+        labels = {"gallery_pids": gp, "gallery_camids": gc}
+        if rng.random() < 0.3:
+            gallery, labels = streamed(rng, gallery, gp, gc), {"gallery_pids": None, "gallery_camids": None}
+        inputs = check_inputs(
+            query, gallery, query_pids=qp, query_camids=qc, **labels, protocol=protocol, distance=distance
+        )
+        monkeypatch.setattr(sieve, "_FEW", int(rng.choice([0, 3, 12])))
+        got = match_ranks(
+            inputs.query,
+            inputs.features,
+            inputs.pairs,
+            distance,
+            route=str(rng.choice(ROUTES)),
+            block_rows=int(rng.choice([1 + g // 3, 64 + g // 2, 1000, 4000])),
+        )
+        expected = list(ranks_by_definition(rows[:q], rows[q:], qp, gp, qc, gc, distance, *rules))
+        ranks += sum(map(len, expected))
+        if [r.tolist() for r in got] != expected:
+            wrong.append(seed)
+    print(f"{rank_cases} cases, {ranks} ranks")
+    assert wrong == []
+    assert ranks > 100 * rank_cases
