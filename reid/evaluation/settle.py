@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reid.evaluation.frame import Frame
@@ -74,7 +75,9 @@ def pass_matches(m: Matches, a: Ints, start: Ints, end: Ints, negatives: int = 1
     np.subtract.at(m.passing, slots + end, negatives)
 
 
-def count_below(values: Floats, starts: Ints, ends: Ints, limits: Floats, *, strict: bool) -> Ints:
+def count_below(
+    values: NDArray[np.floating], starts: Ints, ends: Ints, limits: NDArray[np.floating], *, strict: bool
+) -> Ints:
     """How many of the ascending values[starts:ends] lie below each limit, or at most at it unless ``strict``."""
     low, high = starts.copy(), ends.copy()
     while (todo := low < high).any():

@@ -11,6 +11,7 @@ from torch import Tensor
 from reid.evaluation.labels import Ints
 from reid.evaluation.matches import Matches
 from reid.evaluation.products import Encoded, Product
+from reid.evaluation.settle import count_below
 
 _FEW = 12  # cells a row that are cheaper to score one by one in float64 than to multiply the row once more
 _FLOAT32 = 2.0**-20  # sixteen roundings of a tile's numbers, as a fraction of the largest
@@ -141,8 +142,10 @@ def _fine(
             open_cells[:n] += maybe.sub_(certain)
     row, column = torch.nonzero(open_cells, as_tuple=True)
     values = tile[row, column]
-    beaten = (values[:, None] >= high[row]).sum(1)
-    return index[row.cpu().numpy()], column.cpu().numpy(), beaten.cpu().numpy()
+    at_row = row.cpu().numpy()
+    begin = at_row * depth
+    beaten = count_below(high.ravel().cpu().numpy(), begin, begin + depth, values.cpu().numpy(), strict=False)
+    return index[at_row], column.cpu().numpy(), beaten
 
 
 def _none() -> tuple[Ints, Ints, Ints]:
