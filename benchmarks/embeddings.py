@@ -6,9 +6,17 @@ SPREAD, OWN, VARIETY, CAMERA = 0.2, 1.2, 0.9, 0.3
 
 
 def people(
-    pids: np.ndarray, camids: np.ndarray, width: int, noise: float, *, seed: int, block: int = 4096
+    pids: np.ndarray,
+    camids: np.ndarray,
+    width: int,
+    noise: float,
+    *,
+    identities: int,
+    cameras: int,
+    seed: int,
+    block: int = 4096,
 ) -> np.ndarray:
-    """[n, width] float32 rows of the given identities (0: a stranger of its own) and cameras.
+    """[n, width] float32 rows of the given identities (1 to ``identities``; 0: a stranger each) and cameras (from 1).
 
     Ten identities share an appearance, from which each departs by a distance of its own: some pairs are hard, most are
     not. Every camera shifts its rows, every image has noise of its own strength, and the spectrum falls off. With
@@ -16,12 +24,13 @@ def people(
     2048 dimensions and 1.25, mAP 0.874, rank-1 0.953, mINP 0.671 (AGW reports 0.878, 0.951, 0.650).
     """
     fixed, drawn = np.random.default_rng(1), np.random.default_rng(seed)
-    identities = int(pids.max()) + 1
-    looks = fixed.standard_normal((max(1, identities // 10), width), dtype=np.float32)
-    look = fixed.integers(0, len(looks), identities)
-    apart = (OWN * np.exp(VARIETY * fixed.standard_normal(identities))).astype(np.float32)[:, None]
-    centres = (looks[look] + apart * fixed.standard_normal((identities, width), dtype=np.float32)) / np.hypot(1, apart)
-    cameras = CAMERA * fixed.standard_normal((int(camids.max()) + 1, width), dtype=np.float32)
+    looks = fixed.standard_normal((1 + identities // 10, width), dtype=np.float32)
+    look = fixed.integers(0, len(looks), identities + 1)
+    apart = (OWN * np.exp(VARIETY * fixed.standard_normal(identities + 1))).astype(np.float32)[:, None]
+    centres = (looks[look] + apart * fixed.standard_normal((identities + 1, width), dtype=np.float32)) / np.hypot(
+        1, apart
+    )
+    shifts = CAMERA * fixed.standard_normal((cameras + 1, width), dtype=np.float32)
     spectrum = (1 / np.sqrt(1 + np.arange(width) * 16 / width)).astype(np.float32)
     rows = np.empty((len(pids), width), dtype=np.float32)
     for start in range(0, len(pids), block):
@@ -33,5 +42,5 @@ def people(
         centre[strangers] = (theirs + own) / np.hypot(1, OWN)
         strength = (noise * np.exp(SPREAD * drawn.standard_normal(len(who)))).astype(np.float32)[:, None]
         blur = strength * drawn.standard_normal((len(who), width), dtype=np.float32)
-        rows[part] = (centre + cameras[camids[part]] + blur) * spectrum
+        rows[part] = (centre + shifts[camids[part]] + blur) * spectrum
     return rows
