@@ -42,7 +42,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     settings: TrainerSettings = build(cfg.trainer, "trainer")
     device = settings.device  # a missing GPU is told before anything is read
     split, validation = read_split(cfg.dataset, seed)
-    evaluation = {"protocol": cfg.evaluation.protocol, "distance": cfg.evaluation.distance}
+    evaluation = {"protocol": cfg.eval.protocol, "distance": cfg.eval.distance}
     refuse_hopeless(split, **evaluation)
     objective = build(cfg.objective, "objective")
     optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
@@ -62,7 +62,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         image_size=size,
         identities=cfg.data.identities,
         images=cfg.data.images,
-        eval_batch=cfg.evaluation.batch_size,
+        eval_batch=cfg.eval.batch_size,
         workers=cfg.data.workers,
         cache_dir=cache_dir,
         skip_unreadable=cfg.data.skip_unreadable,
@@ -93,7 +93,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         "logger": logger,
         "how": Judging(
             **evaluation,
-            batch_size=cfg.evaluation.batch_size,
+            batch_size=cfg.eval.batch_size,
             device=device,
             cache_dir=cache_dir,
             skip_unreadable=cfg.data.skip_unreadable,
@@ -103,7 +103,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
             "head": head,
             "image_size": list(size),
             "num_classes": data.num_classes,
-            "evaluation": {**evaluation, "batch_size": cfg.evaluation.batch_size},
+            "evaluation": {**evaluation, "batch_size": cfg.eval.batch_size},
         },
         "seed": seed,
     }
@@ -144,11 +144,11 @@ def judging_arguments(cfg: DictConfig) -> dict[str, Any]:
         dataset, again = told.dataset, True
     split = read_split(dataset, seed=0, whole=True)[0]
     trained = load_trained(checkpoint, option=option, trust=run is not None)
-    evaluation = {**trained.spec["evaluation"], **{k: v for k, v in cfg.evaluation.items() if v is not None}}
+    evaluation = {**trained.spec["evaluation"], **{k: v for k, v in cfg.eval.items() if v is not None}}
     feature = evaluation.pop("feature", None)
     if feature is not None:
         if feature not in FEATURES:
-            raise UserError(f"evaluation.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
+            raise UserError(f"eval.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
         trained.embedder.feature = feature
     refuse_hopeless(split, evaluation["protocol"], evaluation["distance"])
     return {

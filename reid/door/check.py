@@ -12,7 +12,7 @@ from reid.errors import UserError
 
 _TRAIN_KEYS = {
     "dataset", "backbone", "head", "objective", "augment", "optimizer", "schedule", "trainer", "logger",
-    "data", "image", "evaluation", "run", "seed", "resume",
+    "data", "image", "eval", "run", "seed", "resume",
 }  # fmt: skip
 _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's annotations tell: type, least value
     "seed": (int, 0),
@@ -22,9 +22,9 @@ _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's ann
     "data.skip_unreadable": (bool, None),
     "dataset.val_fraction": (float | None, 0),
     "dataset.limit_identities": (int | None, 1),
-    "evaluation.protocol": (str, None),
-    "evaluation.distance": (str, None),
-    "evaluation.batch_size": (int, 1),
+    "eval.protocol": (str, None),
+    "eval.distance": (str, None),
+    "eval.batch_size": (int, 1),
     "image.cache": (bool, None),
     "image.cache_dir": (str, None),
     "run.root": (str, None),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from reid.errors import UserError
+from reid.evaluation.expansion import Expansion, expand
+from reid.evaluation.gallery import Gallery
 from reid.evaluation.inputs import Inputs, check_inputs
 from reid.evaluation.labels import Ints
 from reid.evaluation.metrics import average_precisions, cumulative_matching, inverse_negative_penalties
 from reid.evaluation.protocol import Protocol
 from reid.evaluation.ranked import ranks_of
 from reid.evaluation.reasons import nothing_to_score, reasons
+from reid.evaluation.rerank import Rerank
 from reid.evaluation.result import Evaluation, mean_over_trials
 from reid.evaluation.trials import draws
 
@@ -39,6 +43,8 @@ def evaluate(
     protocol: str | Protocol = "market1501",
     distance: str | None = None,
     average_precision: str | None = None,
+    rerank: Rerank | None = None,
+    expansion: Expansion | None = None,
     route: str = "auto",
 ) -> Evaluation:
     """Rank the gallery for every query and score the ranks: CMC, mAP and mINP.
@@ -65,6 +71,8 @@ def evaluate(
         distance: "cosine" or "euclidean", in place of the protocol's (cosine unless you made one); features need not be
             normalised for either.
         average_precision: "precision_at_hit" or "trapezoid", in place of the protocol's.
+        rerank: k-reciprocal re-ranking, of galleries that fit into memory; it is in the stamp.
+        expansion: of queries, gallery or both by their neighbours before anything is ranked; likewise.
         route: the arithmetic of the first pass, which changes no rank; see ``ranking.match_ranks``.
 
     Raises:
@@ -98,24 +106,32 @@ def evaluate(
         distance=distance,
         average_precision=average_precision,
     )
-    return evaluate_inputs(inputs, route)
+    if expansion is not None:
+        query, gallery = expand(inputs.query, inputs.gallery, expansion)
+        protocol = replace(inputs.protocol, expansion=expansion.stamp)
+        inputs = replace(inputs, query=query, features=Gallery.of(gallery), protocol=protocol)
+    return evaluate_inputs(inputs, route, rerank)
 
 
-def evaluate_inputs(inputs: Inputs, route: str = "auto") -> Evaluation:
+def evaluate_inputs(inputs: Inputs, route: str = "auto", rerank: Rerank | None = None) -> Evaluation:
     """``evaluate`` on what ``check_inputs`` made."""
+    if rerank is not None:
+        inputs = replace(inputs, protocol=replace(inputs.protocol, reranking=rerank.stamp))
     if not inputs.pairs.match.any():
         raise UserError(nothing_to_score(inputs))
     why = {reason: len(queries) for reason, queries in reasons(inputs).items()}
     if inputs.protocol.trials:
-        return _mean(inputs, [_trial(inputs, parts, route, why) for parts in draws(inputs)], why)
-    ranks, length = ranks_of(inputs, route)
-    return _evaluation(inputs, ranks, length, why, inputs)
+        return _mean(inputs, [_trial(inputs, parts, route, rerank, why) for parts in draws(inputs)], why)
+    ranks, length = ranks_of(inputs, route, rerank)
+    return _evaluation(inputs, ranks, length, why, None if rerank else inputs)
 
 
-def _trial(inputs: Inputs, parts: list[tuple[Ints, Ints]], route: str, why: dict[str, int]) -> Evaluation:
+def _trial(
+    inputs: Inputs, parts: list[tuple[Ints, Ints]], route: str, rerank: Rerank | None, why: dict[str, int]
+) -> Evaluation:
     ranks = [np.zeros(0, dtype=np.int64)] * len(inputs.query)
     for queries, images in parts:
-        found = ranks_of(inputs.select(queries, images), route)[0] if len(images) else []
+        found = ranks_of(inputs.select(queries, images), route, rerank)[0] if len(images) else []
         for query, of_query in zip(queries, found, strict=False):
             ranks[query] = of_query
     unlucky = sum(len(r) == 0 for r in ranks) - sum(why.values())

@@ -64,6 +64,11 @@ class Matches:
             ranks[query] = (1 + passed + self.counted[start:end])[::-1] + np.arange(end - start)
         return ranks
 
+    def query_rows(self, size: int) -> Iterator[Tensor]:
+        """The float32 rows of the active queries, so many at a time."""
+        for first in range(0, len(self.queries), size):
+            yield torch.from_numpy(self.query[self.queries[first : first + size]])
+
     def define(self, which: Ints) -> None:
         """Score these matches by definition, in one pass over the gallery, unless they are already."""
         which = np.unique(which[np.isnan(self.defined[which])])
@@ -84,7 +89,7 @@ class Matches:
         x_norms = np.concatenate(
             [
                 torch.linalg.vector_norm(self._frame.queries(rows), dim=1).cpu().numpy()
-                for rows in _rows_in_parts(self.query, self.queries)
+                for rows in self.query_rows(_QUERIES)
             ]
         )
         self.slack = self._frame.slack(torch.from_numpy(x_norms), torch.from_numpy(longest)).numpy()
@@ -153,8 +158,3 @@ def _sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> NDArray[np.float64]:
             check_invariants=False,
         )
     return torch.sparse.sampled_addmm(pattern, z, y.T, beta=0.0).values().cpu().numpy()
-
-
-def _rows_in_parts(query: Rows, which: Ints) -> Iterator[Tensor]:
-    for first in range(0, len(which), _QUERIES):
-        yield torch.from_numpy(query[which[first : first + _QUERIES]])

@@ -18,6 +18,9 @@ What is kept is a count for each match: memory does not depend on the gallery's 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import fields
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,6 +40,7 @@ from reid.evaluation.sieve import Columns, Ignored, sieve
 ROUTES = ("auto", "int8", "bfloat16", "float32")
 _NUMBERS = 2**21  # of a gallery block, 16 MiB in float64
 _QUERIES = 512  # a tile
+_PART = 256  # rows encoded at a time
 _SAMPLE = 512  # rows that show where the gallery lies
 
 
@@ -79,7 +83,7 @@ def match_ranks(
     matches = Matches(query, gallery, pairs, frame, block_rows)
     if not len(matches.queries):
         return matches.ranks(len(query))
-    encoded = _encode_queries(product, frame, query[matches.queries] if len(matches.queries) < len(query) else query)
+    encoded = _encode(product, (frame.queries(rows) for rows in matches.query_rows(_PART)))
     blanks = _Blanks(pairs, matches.queries)
     settler = Settler(matches, frame)
     for first, rows in gallery.blocks(block_rows):
@@ -88,7 +92,7 @@ def match_ranks(
         if not len(kept):
             continue
         y, c = frame.gallery(part)
-        code = product.encode(y, gallery=True)
+        code = _encode(product, iter(y.split(_PART)), gallery=True)
         few = distinct_rows(part.cpu().numpy(), code.norm.cpu().numpy()) if not blanks.groups else None
         if few:
             pairs_inside = blanks.inside(first, len(rows), kept)
@@ -162,14 +166,7 @@ def _sample(gallery: Gallery, block_rows: int) -> Tensor:
     return rows[:: max(1, len(rows) // _SAMPLE)]
 
 
-def _encode_queries(product: Product, frame: Frame, query: Rows) -> Encoded:
-    parts = [
-        product.encode(frame.queries(torch.from_numpy(query[first : first + _QUERIES])))
-        for first in range(0, len(query), _QUERIES)
-    ]
-    return Encoded(
-        *(
-            torch.cat([getattr(part, name) for part in parts])
-            for name in ("code", "unit", "norm", "coarse_error", "fine_error")
-        )
-    )
+def _encode(product: Product, parts: Iterator[Tensor], gallery: bool = False) -> Encoded:
+    """Rows encoded a part at a time: what encoding needs meanwhile is several times as much as its result."""
+    codes = [product.encode(part, gallery) for part in parts]
+    return Encoded(*(torch.cat([getattr(code, field.name) for code in codes]) for field in fields(Encoded)))

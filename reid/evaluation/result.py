@@ -136,10 +136,10 @@ class Evaluation:
         The evaluation holds on to the features it was made of for this, as they were handed in.
 
         Raises:
-            UserError: there are no camera ids, or the gallery was drawn.
+            UserError: there are no camera ids, or the gallery was drawn or re-ranked.
         """
         if self._inputs is None:
-            raise UserError("a drawn gallery has no camera matrix, and a pickled evaluation no features")
+            raise UserError("no camera matrix: the gallery was drawn or re-ranked, or the evaluation was pickled")
         return camera_matrix(self._inputs)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -136,9 +136,9 @@ CASES = [
     train("feature", "head.feature=foo", says=["head.feature=foo is unknown", "after_bnneck"]),
     train("margin negative", "objective.terms.triplet.loss.margin=-1", says=["margin=-1 must be at least 0", "null"]),
     train("margin in words", "objective.terms.triplet.loss.margin=x", says=["loss.margin=x must be a number or null"]),
-    train("protocol", "evaluation.protocol=foo", says=["protocol='foo' is unknown", "market1501"]),
-    train("distance", "evaluation.distance=foo", says=["distance='foo' is unknown", "cosine"]),
-    train("evaluation batch", "evaluation.batch_size=0", says=["evaluation.batch_size=0 must be at least 1"]),
+    train("protocol", "eval.protocol=foo", says=["protocol='foo' is unknown", "market1501"]),
+    train("distance", "eval.distance=foo", says=["distance='foo' is unknown", "cosine"]),
+    train("evaluation batch", "eval.batch_size=0", says=["eval.batch_size=0 must be at least 1"]),
     # weights
     train("weights missing", "backbone.weights={work}/net.pth", says=["backbone.weights={work}/net.pth: no such file"]),
     train("weights damaged", "backbone.weights={work}/net.pth", says=["backbone.weights={work}/net.pth is truncated"],
@@ -201,9 +201,9 @@ CASES = [
           says=["dataset.root={work}/none is not a folder"]),
     judge("output in no folder", "run={run}", "output={work}/none/x", says=["output={work}/none/x", "exists"]),
     judge("output is a folder", "run={run}", "output={work}", says=["output={work} must be a JSON file"]),
-    judge("judged feature", "run={run}", "evaluation.feature=foo", says=["evaluation.feature=foo is unknown"]),
-    judge("judged protocol", "run={run}", "evaluation.protocol=foo", says=["protocol='foo' is unknown", "no_camera"]),
-    judge("judging batch", "run={run}", "evaluation.batch_size=x", says=["evaluation.batch_size=x must be a whole"]),
+    judge("judged feature", "run={run}", "eval.feature=foo", says=["eval.feature=foo is unknown"]),
+    judge("judged protocol", "run={run}", "eval.protocol=foo", says=["protocol='foo' is unknown", "no_camera"]),
+    judge("judging batch", "run={run}", "eval.batch_size=x", says=["eval.batch_size=x must be a whole"]),
     judge("judging device", "run={run}", "accelerator=tpu", says=["accelerator=tpu is unknown", "cpu or gpu"]),
 ]  # fmt: skip
 NO_GPU = [

@@ -113,5 +113,5 @@ def test_what_several_galleries_do_not_have() -> None:
         result.match_ranks(0)
     with pytest.raises(UserError, match="a drawn one has no camera matrix"):
         result.by_camera()
-    with pytest.raises(UserError, match="a drawn gallery has no camera matrix"):
+    with pytest.raises(UserError, match="the gallery was drawn"):
         result.trials[0].by_camera()
