@@ -11,6 +11,7 @@ from reid.evaluation.protocols import PROTOCOLS
 from reid.evaluation.rerank import Rerank, reranked_distances
 from reid.evaluation.result import Evaluation
 from reid.evaluation.search import GalleryIndex, IndexOptions, evaluate_index, ranked_gallery, search_report
+from reid.evaluation.translate import Translation, translate
 from reid.evaluation.uncertainty import Interval
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Labels",
     "Protocol",
     "Rerank",
+    "Translation",
     "by_camera",
     "check_labels",
     "compare",
@@ -35,4 +37,5 @@ __all__ = [
     "ranked_gallery",
     "reranked_distances",
     "search_report",
+    "translate",
 ]
