@@ -1,4 +1,5 @@
-"""Judge a trained embedding:  python eval.py [run=RUN], or eval.py checkpoint=FILE dataset=NAME dataset.root=FOLDER"""
+"""Judge a trained embedding:  python eval.py [run=RUN], or eval.py checkpoint=FILE dataset=NAME dataset.root=FOLDER,
+or features made elsewhere:  python eval.py eval.features=FILE.npz"""
 
 from omegaconf import DictConfig
 
@@ -7,10 +8,9 @@ from reid.door import command
 
 def main(cfg: DictConfig) -> None:
     # torch is imported after --help and spelling errors are dealt with
-    from reid.door.arguments import judging_arguments
-    from reid.runs.evaluate import evaluate_again
+    from reid.door.judging import judging
 
-    evaluate_again(**judging_arguments(cfg))
+    judging(cfg)()
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from hydra import compose, initialize_config_dir
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs without an installation, as train.py does
 
-from reid.door.arguments import judging_arguments
 from reid.door.command import CONFIGS
+from reid.door.judging import model_arguments
 from reid.errors import UserError
 from reid.report import save_ranking_png
 from reid.runs.judge import judge
@@ -28,7 +28,7 @@ def main() -> None:
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("eval")
     cfg.run = str(a.run)
-    run = judging_arguments(cfg)  # as eval.py run=RUN judges it
+    run = model_arguments(cfg)  # as eval.py run=RUN judges it
     judgement = judge(run["trained"].embedder, run["split"], run["how"])
     save_ranking_png(a.out, judgement.ranked(a.queries), a.columns)
 

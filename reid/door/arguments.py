@@ -42,8 +42,8 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     settings: TrainerSettings = build(cfg.trainer, "trainer")
     device = settings.device  # a missing GPU is told before anything is read
     split, validation = read_split(cfg.dataset, seed)
-    evaluation = {"protocol": cfg.eval.protocol, "distance": cfg.eval.distance}
-    refuse_hopeless(split, **evaluation)
+    evaluation = {"protocol": cfg.eval.protocol, "distance": cfg.eval.distance, "flip": cfg.eval.flip}
+    refuse_hopeless(split, cfg.eval.protocol, cfg.eval.distance)
     objective = build(cfg.objective, "objective")
     optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
     try_out("optimizer", optimizer, [nn.Parameter()])
@@ -55,7 +55,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     if resumed:  # the weights come from the checkpoint
         cfg.backbone.update({k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone})
     backbone = build(cfg.backbone, "backbone")
-    cache_dir = _cache_dir(cfg)
+    cache_dir = cache_folder(cfg)
     data = ReIDData(
         split,
         validation=validation,
@@ -109,65 +109,6 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     }
 
 
-def judging_arguments(cfg: DictConfig) -> dict[str, Any]:
-    """The arguments of ``reid.runs.evaluate.evaluate_again`` for an eval config."""
-    from reid.models.checkpoint import load_trained
-    from reid.models.embedder import FEATURES
-    from reid.runs.judge import Judging, refuse_hopeless
-    from reid.training.settings import device_for
-
-    check.values(cfg, null_is_fine=True)
-    run, told = None, OmegaConf.create()
-    if cfg.checkpoint is not None and cfg.run is not None:
-        raise UserError(f"run={cfg.run} and checkpoint={cfg.checkpoint}: give one of the two")
-    if cfg.checkpoint is not None:
-        if cfg.get("dataset") is None:
-            raise UserError("checkpoint= needs the data to judge on: add dataset=NAME dataset.root=FOLDER")
-        checkpoint, model, option = Path(cfg.checkpoint).expanduser(), Path(cfg.checkpoint).name, "checkpoint"
-    else:
-        run = RunFolder.open(cfg.run, option="run") if cfg.run else RunFolder.newest(Path(cfg.run_root))
-        run.need_checkpoint(option="run")
-        checkpoint, model = run.reported()
-        option, told = "run", stored.config_of(run)
-    accelerator = cfg.accelerator or OmegaConf.select(told, "trainer.accelerator") or "auto"
-    device = device_for(accelerator, option="accelerator")
-    asked = OmegaConf.create({"image": cfg.image, "data": cfg.data})
-    for key, otherwise in {
-        "image.cache": True,
-        "image.cache_dir": ".cache/images",
-        "data.skip_unreadable": False,
-    }.items():
-        if OmegaConf.select(asked, key) is None:
-            OmegaConf.update(asked, key, OmegaConf.select(told, key, default=otherwise))
-    dataset, again = cfg.get("dataset"), False
-    if dataset is None and run is not None:
-        dataset, again = told.dataset, True
-    split = read_split(dataset, seed=0, whole=True)[0]
-    trained = load_trained(checkpoint, option=option, trust=run is not None)
-    evaluation = {**trained.spec["evaluation"], **{k: v for k, v in cfg.eval.items() if v is not None}}
-    feature = evaluation.pop("feature", None)
-    if feature is not None:
-        if feature not in FEATURES:
-            raise UserError(f"eval.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
-        trained.embedder.feature = feature
-    refuse_hopeless(split, evaluation["protocol"], evaluation["distance"])
-    return {
-        "trained": trained,
-        "checkpoint": checkpoint,
-        "split": split,
-        "how": Judging(
-            **evaluation,
-            device=device,
-            cache_dir=_cache_dir(asked),
-            skip_unreadable=asked.data.skip_unreadable,
-            bf16=trained.spec["bf16"],
-        ),
-        "model": model,
-        "output": Path(cfg.output).expanduser() if cfg.output else None,
-        "recorded": run.metrics if run is not None and again else None,
-    }
-
-
 def _new_run(cfg: DictConfig) -> RunFolder:
     known = os.environ.get(_RUN_DIR)
     if known and os.environ.get("LOCAL_RANK", "0") != "0":
@@ -187,7 +128,7 @@ def _size(size: Any) -> tuple[int, int]:
     raise UserError(f"image.size={size} must be [height,width] in pixels, as image.size=[256,128]")
 
 
-def _cache_dir(cfg: DictConfig) -> Path | None:
+def cache_folder(cfg: DictConfig) -> Path | None:
     return Path(cfg.image.cache_dir).expanduser() if cfg.image.cache else None
 
 

@@ -25,6 +25,7 @@ _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's ann
     "eval.protocol": (str, None),
     "eval.distance": (str, None),
     "eval.batch_size": (int, 1),
+    "eval.flip": (bool, None),
     "image.cache": (bool, None),
     "image.cache_dir": (str, None),
     "run.root": (str, None),

@@ -63,8 +63,12 @@ class Embedder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images [B, 3, H, W], RGB as uint8 0..255 or float 0..1 -> embeddings float32 [B, D] of length 1."""
+        return F.normalize(self.unscaled(images))
+
+    def unscaled(self, images: Tensor) -> Tensor:
+        """The same images -> embeddings as the network leaves them, of any length: float32 [B, D]."""
         feature = self.pooled(images)
-        return F.normalize(self.bnneck(feature) if self.feature == "after_bnneck" else feature)
+        return self.bnneck(feature) if self.feature == "after_bnneck" else feature
 
     def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The same images -> feature before the BNNeck float32 [B, D], logits [B, num_classes]."""

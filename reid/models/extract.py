@@ -2,18 +2,30 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from reid.data.records import Record
 from reid.data.store import Images, open_images
 from reid.models.embedder import Embedder
 
+View = Literal["image", "mirror", "both"]
+
 
 @torch.inference_mode()
 def extract(
-    embedder: Embedder, images: Images, *, batch_size: int = 128, device: str | torch.device = "cpu", bf16: bool = False
+    embedder: Embedder,
+    images: Images,
+    *,
+    batch_size: int = 128,
+    device: str | torch.device = "cpu",
+    bf16: bool = False,
+    view: View = "image",
+    normalise: bool = True,
 ) -> np.ndarray:
     """Embeddings of all ``images`` as float32 [N, D], each of length 1, in order.
 
@@ -21,6 +33,9 @@ def extract(
         embedder: put in evaluation mode and on ``device``, and left there.
         batch_size: images in a forward pass; the same value gives the same bits again.
         bf16: run the network under bfloat16 autocast; the result is float32 all the same.
+        view: what the network sees: the image, its mirror image, or both, whose embeddings are added before they are
+            brought to length 1 (flip test-time augmentation).
+        normalise: False leaves the lengths as the network makes them.
     """
     device = torch.device(device)
     embedder = embedder.eval().to(device).to(memory_format=torch.channels_last)
@@ -29,9 +44,18 @@ def extract(
         stop = min(start + batch_size, len(images))
         batch = images.load(np.arange(start, stop)).to(device, non_blocking=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            out = embedder(batch)
+            out = _embed(embedder, batch, view, normalise)
         features[start:stop] = out.float().cpu().numpy()
     return features
+
+
+def _embed(embedder: Embedder, batch: Tensor, view: View, normalise: bool) -> Tensor:
+    if view == "image" and normalise:
+        return embedder(batch)
+    out = torch.zeros((), device=batch.device)
+    for seen in {"image": [batch], "mirror": [batch.flip(-1)], "both": [batch, batch.flip(-1)]}[view]:
+        out = out + embedder.unscaled(seen).float()
+    return F.normalize(out) if normalise else out
 
 
 def embed_files(

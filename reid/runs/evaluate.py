@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reid import files
-from reid.data.records import Split
-from reid.errors import UserError
+from reid.data.records import Split, camids, pids
 from reid.models.checkpoint import Trained
+from reid.models.embedder import Embedder
+from reid.models.extract import extract
 from reid.report import facts, metric_table
-from reid.runs.judge import Judging, judge, metrics
+from reid.runs.beside import Beside
+from reid.runs.judge import Judgement, Judging, judge, metrics
 
 
 def evaluate_again(
@@ -20,18 +24,18 @@ def evaluate_again(
     split: Split,
     how: Judging,
     model: str,
-    output: Path | None,
     recorded: Path | None,
+    beside: Beside,
+    output: Path | None,
 ) -> Mapping[str, Any]:
     """Print the metric table and return the numbers.
 
     Args:
         trained: the embedder and what its checkpoint says of it.
-        output: a JSON file for the numbers, or None.
         recorded: a metrics.json to compare with, or None; whether the numbers are the same is said.
+        beside: what to show beside the numbers.
+        output: a JSON file for the numbers, or None.
     """
-    if output is not None and (output.is_dir() or not output.parent.is_dir()):
-        raise UserError(f"output={output} must be a JSON file in a folder that exists")
     embedder = trained.embedder
     opening = {
         "checkpoint": f"{checkpoint} (epoch {trained.epochs})",
@@ -44,10 +48,41 @@ def evaluate_again(
     judgement = judge(embedder, split, how)
     numbers = metrics(judgement, feature=embedder.feature, split="test", model=model, dataset=split.name)
     print(f"\n{metric_table(numbers)}")
+    labels = {
+        "query_pids": pids(judgement.query.records),
+        "gallery_pids": pids(judgement.gallery.records),
+        "query_camids": camids(judgement.query.records),
+        "gallery_camids": camids(judgement.gallery.records),
+    }
+    features = judgement.query_features, judgement.gallery_features
+    exact = judgement.evaluation if how.rerank is None else None
+    numbers |= beside.through_index(*features, labels, judgement.evaluation.protocol, exact)
+    if beside.translate:
+        numbers |= _translated(embedder, judgement, labels, beside)
     if output is not None:
         files.write_json(output, numbers)
     if recorded is not None and recorded.is_file():
-        before = json.loads(recorded.read_text())
-        differ = [f"{k} is {v}, was {before[k]}" for k, v in numbers.items() if k in before and before[k] != v]
-        print(f"\n{'the same as' if not differ else 'not as'} in {recorded}{': ' if differ else ''}{'; '.join(differ)}")
+        print(f"\n{_compared(json.loads(recorded.read_text()), numbers, recorded)}")
     return numbers
+
+
+def _translated(
+    embedder: Embedder, judgement: Judgement, labels: Mapping[str, Any], beside: Beside
+) -> Mapping[str, Any]:
+    """Features as the network leaves them, of images and mirror images: some frameworks differ in just these."""
+    how = judgement.how
+    make = partial(extract, embedder, batch_size=how.batch_size, device=how.device, bf16=how.bf16, normalise=False)
+    (query, gallery), (query_flipped, gallery_flipped) = (
+        [make(images, view=view) for images in (judgement.query, judgement.gallery)] for view in ("image", "mirror")
+    )
+    rules = replace(how, flip=False).rules()
+    flipped = {"query_flipped": query_flipped, "gallery_flipped": gallery_flipped}
+    return beside.translated(query, gallery, labels, rules, **flipped)
+
+
+def _compared(before: Mapping[str, Any], now: Mapping[str, Any], recorded: Path) -> str:
+    """Whether these are the numbers of a results file, in words; other rules are not compared."""
+    if before.get("protocol") != now["protocol"]:
+        return f"judged by other rules than {recorded}: there {before.get('protocol')}"
+    differ = [f"{k} is {v}, was {before[k]}" for k, v in now.items() if k in before and before[k] != v]
+    return f"{'the same as' if not differ else 'not as'} in {recorded}{': ' if differ else ''}{'; '.join(differ)}"

@@ -1,7 +1,6 @@
 """A trained embedder and a split -> the numbers, and the pictures beside them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,10 @@ import torch
 
 from reid.data.records import Split, camids, pids
 from reid.data.store import Images, open_images
-from reid.evaluation import Evaluation, check_labels, evaluate, ranked_gallery
+from reid.evaluation import Evaluation, Protocol, Rerank, check_labels, evaluate, ranked_gallery
+from reid.evaluation.protocols import named_protocol
 from reid.models.embedder import Embedder
-from reid.models.extract import extract
+from reid.models.extract import View, extract
 from reid.report import RankedImage, RankedQuery, choose_queries
 
 RANKED = 10
@@ -20,7 +20,10 @@ RANKED = 10
 
 @dataclass(frozen=True)
 class Judging:
-    """How to judge: by which rules (``protocol``, ``distance``), and how the features are made."""
+    """How to judge: by which rules (``protocol``, ``distance``, ``rerank``), and how the features are made.
+
+    ``flip`` adds the embedding of each image's mirror image to its own.
+    """
 
     protocol: str
     distance: str
@@ -29,6 +32,13 @@ class Judging:
     cache_dir: Path | None
     skip_unreadable: bool
     bf16: bool = False
+    flip: bool = False
+    rerank: Rerank | None = None
+
+    def rules(self) -> Protocol:
+        """The protocol, with what was done to the features in its stamp."""
+        flip = "mirror image's embedding added" if self.flip else ""
+        return replace(named_protocol(self.protocol), distance=self.distance, flip=flip)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -80,7 +90,8 @@ def judge(embedder: Embedder, split: Split, how: Judging) -> Judgement:
     parts = []
     for records in (split.query, split.gallery):
         images = open_images(records, embedder.image_size, cache_dir=how.cache_dir, skip_unreadable=how.skip_unreadable)
-        features = extract(embedder, images, batch_size=how.batch_size, device=how.device, bf16=how.bf16)
+        view: View = "both" if how.flip else "image"
+        features = extract(embedder, images, batch_size=how.batch_size, device=how.device, bf16=how.bf16, view=view)
         parts.append((images, features))
     (query, query_features), (gallery, gallery_features) = parts
     evaluation = score(query_features, gallery_features, query.records, gallery.records, how)
@@ -98,8 +109,8 @@ def score(
         gallery_pids=pids(gallery),
         query_camids=camids(query),
         gallery_camids=camids(gallery),
-        protocol=how.protocol,
-        distance=how.distance,
+        protocol=how.rules(),
+        rerank=how.rerank,
     )
 
 
@@ -115,13 +126,21 @@ def refuse_hopeless(split: Split, protocol: str, distance: str) -> None:
     )
 
 
-def metrics(judgement: Judgement, **facts: Any) -> Mapping[str, Any]:
+def metrics(judgement: Judgement, **facts: Any) -> dict[str, Any]:
     """The content of metrics.json: fractions, the protocol they were made by, and ``facts`` that tell of what."""
     unread = len(judgement.query.unreadable) + len(judgement.gallery.unreadable)
-    interval = judgement.evaluation.confidence_interval("mAP")
     return {
-        **judgement.evaluation.to_dict(),
-        **({"mAP_interval": [interval.low, interval.high]} if interval.identities > 1 else {}),
+        **numbers_of(judgement.evaluation, by_camera=judgement.how.rerank is None),
         **({"unreadable_images_left_out": unread} if unread else {}),
         **facts,
+    }
+
+
+def numbers_of(evaluation: Evaluation, by_camera: bool) -> dict[str, Any]:
+    """Metrics, their 95 % intervals over identities and, if asked for and not drawn, the matrix of cameras."""
+    intervals = {name: evaluation.confidence_interval(name) for name in ("mAP", "rank-1", "mINP")}
+    return {
+        **evaluation.to_dict(),
+        **{f"{name}_interval": [i.low, i.high] for name, i in intervals.items() if i.identities > 1},
+        **({"by_camera": evaluation.by_camera().to_dict()} if by_camera and not evaluation.trials else {}),
     }

@@ -15,6 +15,7 @@ from reference.brute_force import average_precision, trapezoid_average_precision
 from reid.errors import UserError
 from reid.evaluation import PROTOCOLS, evaluate
 from reid.evaluation.translate import Translation, translate
+from reid.evaluation.translate import frameworks as frameworks_module
 
 LAYUMI = "layumi/Person_reID_baseline_pytorch"
 OLD = "open-reid, scikit-learn before 0.19"
@@ -200,7 +201,7 @@ def test_rows_without_flip_say_so() -> None:
 def test_tensors_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     case = problem(6)
     expected = translate(**case)
-    monkeypatch.setattr("reid.evaluation.translate.frameworks._ROWS", 7)
+    monkeypatch.setattr(frameworks_module, "_ROWS", 7)
     monkeypatch.setattr("reid.evaluation.translate.centroids._QUERIES", 5)
     monkeypatch.setattr("reid.evaluation.translate.centroids._CENTROIDS", 3)
     monkeypatch.setattr("reid.evaluation.translate.reranking._QUERIES", 5)

@@ -81,3 +81,14 @@ def test_file_that_is_no_picture_is_named(files: list[Path]) -> None:
     with pytest.raises(UserError, match="not a readable image") as caught:
         embed_files(tiny.embedder(), files)
     assert str(files[2]) in str(caught.value)
+
+
+def test_both_views_are_added_before_the_length_is_taken() -> None:
+    net, pixels = tiny.embedder().eval(), tiny.images(5)
+    with torch.no_grad():
+        image, mirror = (net.bnneck(net.pooled(p)).numpy() for p in (pixels, pixels.flip(-1)))
+    for view, expected in {"image": image, "mirror": mirror, "both": image + mirror}.items():
+        raw = extract(net, as_images(pixels), view=view, normalise=False, batch_size=2)
+        np.testing.assert_allclose(raw, expected, rtol=1e-4, atol=1e-5)
+        unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(extract(net, as_images(pixels), view=view, batch_size=2), unit, rtol=1e-4, atol=1e-5)

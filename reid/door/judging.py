@@ -1,0 +1,150 @@
+"""A composed eval config -> what to do: judge a model, or features, or two runs against each other."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from reid.door import check, stored
+from reid.door.arguments import cache_folder
+from reid.door.build import read_split
+from reid.errors import UserError
+from reid.runs.folder import RunFolder
+
+_MODEL_ONLY = ("feature", "batch_size", "flip")
+
+
+def judging(cfg: DictConfig) -> Callable[[], Any]:
+    """The function that an eval config asks for, with its arguments."""
+    from reid.runs.beside import Beside
+
+    check.values(cfg, null_is_fine=True)
+    check.value("eval.translate", cfg.eval.translate, bool)
+    check.value("eval.features", cfg.eval.features, str | None)
+    beside = Beside(cfg.eval.index, cfg.eval.translate)
+    output = _output(cfg.output)
+    if cfg.eval.features is not None:
+        return _of_features(cfg, beside, output)
+    if cfg.eval.compare is not None:
+        return _of_two(cfg, beside, output)
+    from reid.runs.evaluate import evaluate_again
+
+    return partial(evaluate_again, **model_arguments(cfg), beside=beside, output=output)
+
+
+def _of_features(cfg: DictConfig, beside: Any, output: Path | None) -> Callable[[], Any]:
+    from reid.runs.features import judge_features
+
+    given = [name for name in ("run", "checkpoint", "dataset") if cfg.get(name) is not None]
+    given += [f"eval.{name}" for name in (*_MODEL_ONLY, "compare") if cfg.eval[name] is not None]
+    if given:
+        raise UserError(f"eval.features={cfg.eval.features} holds features and labels; leave out {', '.join(given)}")
+    return partial(
+        judge_features,
+        file=Path(cfg.eval.features).expanduser(),
+        protocol=cfg.eval.protocol or "market1501",
+        distance=cfg.eval.distance or "cosine",
+        rerank=_rerank(cfg.eval.rerank),
+        beside=beside,
+        output=output,
+    )
+
+
+def _of_two(cfg: DictConfig, beside: Any, output: Path | None) -> Callable[[], Any]:
+    from reid.runs.compare import compare_runs
+
+    two = cfg.eval.compare
+    if not OmegaConf.is_list(two) or len(two) != 2 or not all(isinstance(run, str) for run in two):
+        raise UserError(f"eval.compare={two} must name two run folders, as eval.compare=[RUN_A,RUN_B]")
+    if cfg.run is not None or cfg.checkpoint is not None or output or beside.index or beside.translate:
+        raise UserError("eval.compare goes without run, checkpoint, output, eval.index and eval.translate")
+    models = []
+    for run in two:
+        one = cfg.copy()
+        one.run = run
+        models.append(model_arguments(one, option="eval.compare"))
+    return partial(compare_runs, *models)
+
+
+def model_arguments(cfg: DictConfig, option: str = "run") -> dict[str, Any]:
+    """The model, the data and the rules: those of the run or checkpoint where the config says nothing else."""
+    from reid.models.checkpoint import load_trained
+    from reid.models.embedder import FEATURES
+    from reid.runs.judge import Judging, refuse_hopeless
+    from reid.training.settings import device_for
+
+    run, told = None, OmegaConf.create()
+    if cfg.checkpoint is not None and cfg.run is not None:
+        raise UserError(f"run={cfg.run} and checkpoint={cfg.checkpoint}: give one of the two")
+    if cfg.checkpoint is not None:
+        if cfg.get("dataset") is None:
+            raise UserError("checkpoint= needs the data to judge on: add dataset=NAME dataset.root=FOLDER")
+        checkpoint, model, option = Path(cfg.checkpoint).expanduser(), Path(cfg.checkpoint).name, "checkpoint"
+    else:
+        run = RunFolder.open(cfg.run, option=option) if cfg.run else RunFolder.newest(Path(cfg.run_root))
+        run.need_checkpoint(option=option)
+        checkpoint, model = run.reported()
+        told = stored.config_of(run)
+    accelerator = cfg.accelerator or OmegaConf.select(told, "trainer.accelerator") or "auto"
+    device = device_for(accelerator, option="accelerator")
+    asked = OmegaConf.create({"image": cfg.image, "data": cfg.data})
+    for key, otherwise in {
+        "image.cache": True,
+        "image.cache_dir": ".cache/images",
+        "data.skip_unreadable": False,
+    }.items():
+        if OmegaConf.select(asked, key) is None:
+            OmegaConf.update(asked, key, OmegaConf.select(told, key, default=otherwise))
+    dataset, again = cfg.get("dataset"), False
+    if dataset is None and run is not None:
+        dataset, again = told.dataset, True
+    split = read_split(dataset, seed=0, whole=True)[0]
+    trained = load_trained(checkpoint, option=option, trust=run is not None)
+    rules: Mapping[str, Any] = {
+        name: cfg.eval[name] for name in ("protocol", "distance", *_MODEL_ONLY) if cfg.eval[name] is not None
+    }
+    evaluation = {**trained.spec["evaluation"], **rules}
+    feature = evaluation.pop("feature", None)
+    if feature is not None:
+        if feature not in FEATURES:
+            raise UserError(f"eval.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
+        trained.embedder.feature = feature
+    refuse_hopeless(split, evaluation["protocol"], evaluation["distance"])
+    return {
+        "trained": trained,
+        "checkpoint": checkpoint,
+        "split": split,
+        "how": Judging(
+            **evaluation,
+            device=device,
+            cache_dir=cache_folder(asked),
+            skip_unreadable=asked.data.skip_unreadable,
+            bf16=trained.spec["bf16"],
+            rerank=_rerank(cfg.eval.rerank),
+        ),
+        "model": model,
+        "recorded": run.metrics if run is not None and again else None,
+    }
+
+
+def _rerank(asked: Any) -> Any:
+    """``Rerank`` for true or for its values, None for false."""
+    from reid.evaluation import Rerank
+
+    if isinstance(asked, bool):
+        return Rerank() if asked else None
+    if not OmegaConf.is_dict(asked):
+        raise UserError(f"eval.rerank={asked} must be true, false or values such as {{k1:20,k2:6,lambda_value:0.3}}")
+    check.arguments(asked, Rerank, "eval.rerank")
+    return Rerank(**asked)
+
+
+def _output(given: str | None) -> Path | None:
+    if not given:
+        return None
+    output = Path(given).expanduser()
+    if output.is_dir() or not output.parent.is_dir():
+        raise UserError(f"output={output} must be a JSON file in a folder that exists")
+    return output

@@ -1,0 +1,21 @@
+"""Two runs on the same images, query by query."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from reid.evaluation import Comparison, compare
+from reid.report import facts
+from reid.runs.judge import judge
+
+
+def compare_runs(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Comparison]:
+    """Judge both models, print the paired differences in mAP and rank-1, and return them."""
+    evaluations = []
+    for name, one in (("a", a), ("b", b)):
+        embedder, how = one["trained"].embedder, one["how"]
+        print(facts({name: f"{one['checkpoint']} ({embedder.backbone.name}) on {one['split'].root}"}), flush=True)
+        evaluations.append(judge(embedder, one["split"], how).evaluation)
+    found = [compare(*evaluations, metric=metric) for metric in ("mAP", "rank-1")]
+    for comparison in found:
+        print(f"\n{comparison}")
+    return found
