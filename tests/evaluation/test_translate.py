@@ -4,6 +4,7 @@ That the definitions are the frameworks' own was checked with their code, outsid
 """
 
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from reference.brute_force import average_precision, trapezoid_average_precision
 from reid.errors import UserError
 from reid.evaluation import PROTOCOLS, evaluate
 from reid.evaluation.translate import Translation, translate
-from reid.evaluation.translate import frameworks as frameworks_module
 
 LAYUMI = "layumi/Person_reID_baseline_pytorch"
 OLD = "open-reid, scikit-learn before 0.19"
@@ -201,11 +201,11 @@ def test_rows_without_flip_say_so() -> None:
 def test_tensors_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     case = problem(6)
     expected = translate(**case)
-    monkeypatch.setattr(frameworks_module, "_ROWS", 7)
-    monkeypatch.setattr("reid.evaluation.translate.centroids._QUERIES", 5)
-    monkeypatch.setattr("reid.evaluation.translate.centroids._CENTROIDS", 3)
-    monkeypatch.setattr("reid.evaluation.translate.reranking._QUERIES", 5)
-    monkeypatch.setattr("reid.evaluation.translate.reranking._TILE", 11)
+    monkeypatch.setattr(sys.modules["reid.evaluation.translate.frameworks"], "_ROWS", 7)
+    monkeypatch.setattr(sys.modules["reid.evaluation.translate.centroids"], "_QUERIES", 5)
+    monkeypatch.setattr(sys.modules["reid.evaluation.translate.centroids"], "_CENTROIDS", 3)
+    monkeypatch.setattr(sys.modules["reid.evaluation.translate.reranking"], "_QUERIES", 5)
+    monkeypatch.setattr(sys.modules["reid.evaluation.translate.reranking"], "_TILE", 11)
     found = translate(**{name: torch.from_numpy(value) for name, value in case.items()})
     for row, other in zip(found.rows, expected.rows, strict=True):
         assert [row.mAP, row.rank_1] == pytest.approx([other.mAP, other.rank_1], abs=1e-9), row.framework
