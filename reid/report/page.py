@@ -41,7 +41,8 @@ def write_report(
         title: the heading. All text is escaped here.
         summary: facts to list under the numbers, in this order.
         metrics: as ``Evaluation.to_dict()`` gives them (fractions), with ``model`` (which epoch was chosen and why),
-            and optionally ``feature`` and ``split``; what is absent is left out or shown as a dash.
+            and optionally ``feature``, ``split``, the ``..._interval`` pairs and ``by_camera``; what is absent is left
+            out or shown as a dash.
         cmc: float array [K], the fraction of queries with a match among the first k, index 0 for rank 1.
         log: one row an epoch; see :func:`reid.report.curves.log_series` for what each column becomes. May be empty.
         ranked: queries to show with their gallery; each picture is embedded at no more than 128 pixels in height, and
@@ -57,6 +58,7 @@ def write_report(
         _summary(summary),
         _training(log),
         _cmc(np.asarray(cmc, dtype=np.float64)),
+        _cameras(metrics.get("by_camera")),
         _ranking(ranked),
         _config(config),
     ]
@@ -153,6 +155,23 @@ def _cmc(cmc: np.ndarray) -> str:
     return (
         "<section><h2>Cumulative matching characteristic</h2>"
         f'<div class="cmc">{chart}<div class="card"><table>{rows}</table></div></div></section>'
+    )
+
+
+def _cameras(matrix: object) -> str:
+    """The mAP of every query camera in every gallery camera, as ``CameraMatrix.to_dict`` gives it."""
+    if not isinstance(matrix, Mapping):
+        return ""
+    head = "".join(f'<th scope="col">{camera}</th>' for camera in matrix["gallery_camids"])
+    rows = "".join(
+        f'<tr><th scope="row">{camera}</th>{"".join(f"<td>{percent(value)}</td>" for value in values)}</tr>'
+        for camera, values in zip(matrix["query_camids"], matrix["mAP"], strict=True)
+    )
+    return (
+        "<section><h2>mAP from camera to camera</h2>"
+        "<p class='note'>Query cameras downwards, gallery cameras across; each cell judges as if the gallery had that"
+        " camera alone. A shorter gallery is an easier one: compare models in a cell, not cells in a row.</p>"
+        f'<div class="card cameras"><table><tr><td></td>{head}</tr>{rows}</table></div></section>'
     )
 
 

@@ -80,6 +80,9 @@ p { margin: 0; }
 .axis { color: var(--muted); font-size: 0.75rem; text-align: right; line-height: 1; }
 
 .cmc { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 1fr); gap: 16px; }
+.cameras { overflow-x: auto; }
+.cameras table { border-collapse: collapse; font-size: 0.95rem; }
+.cameras td, .cameras th { padding: 0.3rem 0.8rem; text-align: right; font-variant-numeric: tabular-nums; }
 .cmc table { border-collapse: collapse; width: 100%; height: 100%; font-size: 0.95rem; }
 .cmc .card { padding: 18px 22px; }
 .cmc th { text-align: left; font-weight: 400; color: var(--muted); padding: 7px 0; }

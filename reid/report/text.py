@@ -53,13 +53,14 @@ def scientific(value: float) -> str:
 
 
 def interval(metrics: Mapping[str, object]) -> str:
-    """The 95 % interval of mAP, the pair of fractions under ``mAP_interval``; empty if there is none.
+    """The 95 % intervals of mAP, rank-1 and mINP, pairs of fractions under ``mAP_interval`` and so on; empty without.
 
-    >>> interval({"mAP_interval": [0.4812, 0.5203]})
-    'mAP 48.1% to 52.0% (95%, for other identities)'
+    >>> interval({"mAP_interval": [0.4812, 0.5203], "mINP_interval": [0.4, 0.45]})
+    'mAP 48.1% to 52.0%, mINP 40.0% to 45.0% (95%, for other identities)'
     """
-    ends = metrics.get("mAP_interval")
-    return f"mAP {percent(ends[0])} to {percent(ends[1])} (95%, for other identities)" if isinstance(ends, list) else ""
+    ends = {name: metrics.get(f"{name}_interval") for name in ("mAP", "rank-1", "mINP")}
+    known = [f"{name} {percent(e[0])} to {percent(e[1])}" for name, e in ends.items() if isinstance(e, list)]
+    return f"{', '.join(known)} (95%, for other identities)" if known else ""
 
 
 def query_count(metrics: Mapping[str, object]) -> str:

@@ -286,3 +286,10 @@ def test_ranking_png(tmp_path: Path, picture: Path) -> None:
 def test_ranking_png_of_nothing(tmp_path: Path, count: int, columns: int) -> None:
     with pytest.raises(ValueError, match="at least one"):
         save_ranking_png(tmp_path / "ranking.png", ranking("x.jpg", queries=count), columns)
+
+
+def test_camera_matrix_is_a_table_and_an_empty_cell_a_dash(tmp_path: Path) -> None:
+    matrix = {"query_camids": [1, 2], "gallery_camids": [1, 2], "mAP": [[None, 0.5], [0.25, None]]}
+    text = Reader(write(tmp_path, metrics={**METRICS, "by_camera": matrix})).text
+    assert re.search(r"across.*1\s*2\s*1\s*–\s*50\.0%\s*2\s*25\.0%\s*–", text, re.DOTALL)
+    assert "camera to camera" not in Reader(write(tmp_path)).text
