@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from cli.entry import in_process
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from PIL import Image
 
 from reid.data.records import Record
 from reid.door.build import build
+from reid.evaluation import PROTOCOLS
 from reid.models.embedder import Embedder
 
 ROOT = Path(__file__).parents[1]
@@ -88,3 +90,24 @@ def test_embedding_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     exec(source, found)
     assert found["features"].shape == (2, 512)
     assert found["similarity"] == pytest.approx(float(found["features"][0] @ found["features"][1]))
+
+
+def test_arrays_for_eval_are_what_eval_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(next(b for b in blocks("python") if "np.savez" in b), {})
+    out = in_process("eval.py", f"eval.features={tmp_path}/some.npz").check().out
+    assert re.search(r"^queries +196$", out, re.MULTILINE)
+
+
+def test_the_evaluator_in_python(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict = {}
+    exec(next(b for b in blocks("python") if "GalleryIndex" in b), names)
+    out = capsys.readouterr().out
+    assert "re-ranked: k-reciprocal re-ranking k1=20 k2=6 lambda=0.3" in out
+    assert 0 < names["result"].mAP < 1
+    assert (names["rows"][0] // 8 == 0).any()
+
+
+def test_every_protocol_is_listed_and_no_other() -> None:
+    table = README.split("| protocol |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)`", table, flags=re.MULTILINE)) == set(PROTOCOLS)

@@ -74,16 +74,18 @@ class Frame:
         |x| and |y| are [...] float64, or bounds on them. With u = 2^-53 and sums of D terms in any order (Higham,
         Accuracy and Stability of Numerical Algorithms, 2002, section 3.1):
 
-        cosine: D u s |y| for q^.y and 3 u for its scaling; g^ is off by its norm, (D / 2 + 2) u or, if tight, 3 u, by
-        2 u in the division and u |y| in the shift, all times s^2; and the definition rounds six times, at most 1 each.
+        cosine: D u s |y| for q^.y, with 3 u for its scaling and u |y| for the shift; g^ is off by its norm, that is by
+        (D / 2 + 2) u or, if tight, 1.5 u, and by u in the division, times s^2; and the definition rounds the sum of
+        products (u), the norm of g (1.5 u), the product of the norms and the quotient (u each), the norm of q being one
+        factor for all. That is 5.5 u s^2 beside the norm of g^, and 7 covers u^2.
 
         euclidean: (D + 3) u |x| |y| for x.y with the shifts, (D + 4) u |y|^2 / 2 for c; and the definition, of
         (|x| + |y|)^2 / 2 at most, rounds four times.
         """
         width = len(self.mean)
         if self.distance == "cosine":
-            norm = 3 if self.tight else width / 2 + 2
-            return _U * ((width + 8) * self.scale * y_norm + (norm + 16) * self.scale**2)
+            norm = 2 if self.tight else width / 2 + 2
+            return _U * ((width + 8) * self.scale * y_norm + (norm + 7) * self.scale**2)
         return _U * (width + 16) * (x_norm + y_norm).square()
 
 
