@@ -52,7 +52,7 @@ def measure(dimensions: int, noise: float) -> None:
     from reid.evaluation import evaluate
     from reid.evaluation.inputs import check_inputs
     from reid.evaluation.metrics import average_precision
-    from reid.evaluation.rerank import Rerank, reranked_match_ranks
+    from reid.evaluation.reranking.rerank import Rerank, reranked_match_ranks
 
     query, gallery, query_pids, gallery_pids = embedding(dimensions, noise)
     labels = {"query_pids": query_pids, "gallery_pids": gallery_pids, "protocol": "no_camera"}

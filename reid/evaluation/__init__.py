@@ -3,13 +3,13 @@
 from reid.evaluation.cameras import CameraMatrix, by_camera
 from reid.evaluation.compare import Comparison, compare
 from reid.evaluation.evaluate import check_labels, evaluate
-from reid.evaluation.expansion import Expansion, expand
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Labels
 from reid.evaluation.open_set import OpenSet, open_set
 from reid.evaluation.protocol import Protocol
 from reid.evaluation.protocols import PROTOCOLS
-from reid.evaluation.rerank import Rerank, reranked_distances
+from reid.evaluation.reranking.expansion import Expansion, expand
+from reid.evaluation.reranking.rerank import Rerank, reranked_distances
 from reid.evaluation.result import Evaluation
 from reid.evaluation.search import GalleryIndex, IndexOptions, evaluate_index, ranked_gallery, search_report
 from reid.evaluation.translate import Translation, translate

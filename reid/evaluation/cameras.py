@@ -12,7 +12,7 @@ from reid.evaluation.inputs import Inputs, check_inputs
 from reid.evaluation.labels import Floats, Ints
 from reid.evaluation.metrics import average_precisions
 from reid.evaluation.protocol import Protocol
-from reid.evaluation.ranked import ranks_of
+from reid.evaluation.ranking.ranked import ranks_of
 from reid.evaluation.reasons import nothing_to_score
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 
 from reid.errors import UserError
-from reid.evaluation.expansion import Expansion, expand
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.inputs import Inputs, check_inputs
 from reid.evaluation.labels import Ints
 from reid.evaluation.metrics import average_precisions, cumulative_matching, inverse_negative_penalties
 from reid.evaluation.protocol import Protocol
-from reid.evaluation.ranked import ranks_of
+from reid.evaluation.ranking.ranked import ranks_of
 from reid.evaluation.reasons import nothing_to_score, reasons
-from reid.evaluation.rerank import Rerank
+from reid.evaluation.reranking.expansion import Expansion, expand
+from reid.evaluation.reranking.rerank import Rerank
 from reid.evaluation.result import Evaluation, mean_over_trials
 from reid.evaluation.trials import draws
 

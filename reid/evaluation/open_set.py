@@ -13,7 +13,7 @@ from reid.errors import UserError
 from reid.evaluation.evaluate import nothing_to_score
 from reid.evaluation.inputs import Inputs, check_inputs
 from reid.evaluation.protocol import Ints, Protocol
-from reid.evaluation.ranked import ranks_of
+from reid.evaluation.ranking.ranked import ranks_of
 from reid.evaluation.tiles import JUNK, MATCH, Grid, score_tiles
 
 Floats = NDArray[np.float64]

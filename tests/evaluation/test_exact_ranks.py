@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from reference.cases import KINDS, features_of
 
-from reid.evaluation import sieve
 from reid.evaluation.inputs import check_inputs
-from reid.evaluation.products import int8_is_exact
-from reid.evaluation.ranking import match_ranks
+from reid.evaluation.ranking import sieve
+from reid.evaluation.ranking.products import int8_is_exact
+from reid.evaluation.ranking.ranks import match_ranks
 
 ROUTES = ["auto", "bfloat16", "float32"] + ["int8"] * int8_is_exact()
 RULES = {"market1501": (True, False), "no_camera": (False, False), "cross_camera_only": (True, True)}

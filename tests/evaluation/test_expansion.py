@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from reid.errors import UserError
-from reid.evaluation.expansion import Expansion, expand
+from reid.evaluation.reranking.expansion import Expansion, expand
 
 
 def unit(row: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def by_hand(query: np.ndarray, gallery: np.ndarray, expansion: Expansion) -> tup
 def test_rows_move_to_the_weighted_sum(
     monkeypatch: pytest.MonkeyPatch, query_k: int, database_k: int, alpha: float, block: int
 ) -> None:
-    monkeypatch.setattr("reid.evaluation.expansion._ROWS", block)
+    monkeypatch.setattr("reid.evaluation.reranking.expansion._ROWS", block)
     rng = np.random.default_rng(query_k + database_k)
     features = rng.standard_normal((50, 12)) * rng.uniform(0.1, 9, (50, 1))  # norms must not matter
     expansion = Expansion(query_k, database_k, alpha)

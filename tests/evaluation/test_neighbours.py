@@ -6,8 +6,8 @@ import torch
 from reference import rerank as reference
 from reference.embeddings import people
 
-from reid.evaluation.neighbours import _Int8, _rounding, nearest
-from reid.evaluation.points import Points
+from reid.evaluation.reranking.neighbours import _Int8, _rounding, nearest
+from reid.evaluation.reranking.points import Points
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])

@@ -11,7 +11,7 @@ from reference.cases import random_case
 from reid.errors import UserError
 from reid.evaluation import evaluate
 from reid.evaluation.inputs import check_inputs
-from reid.evaluation.ranking import match_ranks
+from reid.evaluation.ranking.ranks import match_ranks
 
 
 def ranks_of(case, protocol="market1501"):
@@ -49,7 +49,7 @@ def test_random_case(seed):
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 @pytest.mark.parametrize("kind", ["normal", "nearly equal"])
 def test_wide_features_and_several_gallery_blocks(monkeypatch, kind, distance):
-    monkeypatch.setattr("reid.evaluation.tracks._NUMBERS", 37 * 2048)
+    monkeypatch.setattr("reid.evaluation.ranking.tracks._NUMBERS", 37 * 2048)
     rng = np.random.default_rng(5)
     features = rng.standard_normal((204, 2048))
     if kind == "nearly equal":  # rows differ in the last bits of a float32: a matrix product cannot order them

@@ -7,7 +7,7 @@ import pytest
 from reference import brute_force
 from reference.cases import KINDS, random_case
 
-from reid.evaluation.scores import first_copies, pair_scores, rounded_sums
+from reid.evaluation.ranking.scores import first_copies, pair_scores, rounded_sums
 
 
 def terms(kind: str, rng: np.random.Generator, width: int) -> np.ndarray:

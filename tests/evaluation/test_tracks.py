@@ -5,7 +5,7 @@ import pytest
 
 from reid.errors import UserError
 from reid.evaluation import Labels, evaluate
-from reid.evaluation.tracks import track_numbers
+from reid.evaluation.ranking.tracks import track_numbers
 
 
 def test_numbers_follow_the_first_image_of_each_track() -> None:
@@ -41,6 +41,6 @@ def test_several_tiles_and_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
         "protocol": "vehicle",
     }
     whole = evaluate(features[:10], features[10:], **labels)
-    monkeypatch.setattr("reid.evaluation.tracks._NUMBERS", 40)
+    monkeypatch.setattr("reid.evaluation.ranking.tracks._NUMBERS", 40)
     parts = evaluate(features[:10], features[10:], **labels)
     assert [parts.match_ranks(i).tolist() for i in range(10)] == [whole.match_ranks(i).tolist() for i in range(10)]

@@ -11,7 +11,7 @@ from reid.errors import UserError
 from reid.evaluation.inputs import Inputs, check_inputs
 from reid.evaluation.labels import Floats
 from reid.evaluation.protocol import Ints, Protocol
-from reid.evaluation.scores import first_copies, pair_scores
+from reid.evaluation.ranking.scores import first_copies, pair_scores
 
 _QUERIES = 256  # a block
 

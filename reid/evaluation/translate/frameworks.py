@@ -14,10 +14,10 @@ from reid.evaluation.gallery import Gallery
 from reid.evaluation.inputs import Inputs, check_inputs
 from reid.evaluation.labels import Ints
 from reid.evaluation.metrics import average_precision
-from reid.evaluation.points import Floats32
 from reid.evaluation.protocol import Protocol
-from reid.evaluation.ranked import ranks_of
-from reid.evaluation.rerank import Rerank, reranked_match_ranks
+from reid.evaluation.ranking.ranked import ranks_of
+from reid.evaluation.reranking.points import Floats32
+from reid.evaluation.reranking.rerank import Rerank, reranked_match_ranks
 from reid.evaluation.translate import centroids, reranking
 from reid.evaluation.translate.definitions import at_r, before_all_others, mean_over_hits
 from reid.evaluation.translate.reranking import Variant

@@ -10,9 +10,9 @@ import numpy as np
 
 from reid.evaluation.inputs import Inputs
 from reid.evaluation.labels import Ints
-from reid.evaluation.neighbours import nearest
-from reid.evaluation.points import Floats32, Points
-from reid.evaluation.reciprocal import Lists, Sparse, average, encode, shared
+from reid.evaluation.reranking.neighbours import nearest
+from reid.evaluation.reranking.points import Floats32, Points
+from reid.evaluation.reranking.reciprocal import Lists, Sparse, average, encode, shared
 from reid.evaluation.translate.order import places
 
 _QUERIES, _TILE = 64, 1024  # in a block of distances, and gallery images of one product

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.evaluation.scores import Distance, rounded_sums
+from reid.evaluation.ranking.scores import Distance, rounded_sums
 
 _U = 2.0**-53  # unit roundoff of float64
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding

@@ -33,10 +33,10 @@ import numpy as np
 
 from reid.errors import UserError
 from reid.evaluation.labels import Ints
-from reid.evaluation.neighbours import nearest
 from reid.evaluation.pairs import Pairs
-from reid.evaluation.points import Floats32, Points, checked_features
-from reid.evaluation.reciprocal import average, encode, shared
+from reid.evaluation.reranking.neighbours import nearest
+from reid.evaluation.reranking.points import Floats32, Points, checked_features
+from reid.evaluation.reranking.reciprocal import average, encode, shared
 
 _QUERIES, _FEW = 256, 64  # in a block of distances, and compared by their encodings at a time
 _TILE = 1024  # gallery images of one product

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from reid.evaluation.labels import Bools, Ints
-from reid.evaluation.points import Floats32, Points
+from reid.evaluation.reranking.points import Floats32, Points
 
 _TILE = 1024  # columns of one product: wider ones are slower
 _KEY_CELLS = 12 * 2**20  # of a block of rows against all images

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reid.evaluation.frame import Frame
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
-from reid.evaluation.scores import Floats, Rows, pair_scores
+from reid.evaluation.ranking.frame import Frame
+from reid.evaluation.ranking.scores import Floats, Rows, pair_scores
 
 _QUERIES = 512  # in float64 at a time
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from reid.errors import UserError
 from reid.evaluation.labels import Ints
-from reid.evaluation.points import Floats, Floats32, checked_features
+from reid.evaluation.reranking.points import Floats, Floats32, checked_features
 
 _ROWS = 512  # at a time
 

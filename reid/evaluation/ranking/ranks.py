@@ -26,16 +26,16 @@ import torch
 from torch import Tensor
 
 from reid.errors import UserError
-from reid.evaluation.copies import count_copies, distinct_rows
-from reid.evaluation.frame import Frame
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
-from reid.evaluation.matches import Matches, scores_of_pairs
 from reid.evaluation.pairs import Pairs
-from reid.evaluation.products import Encoded, FloatingPoint, Int8, Product, int8_is_exact
-from reid.evaluation.scores import Distance, Rows
-from reid.evaluation.settle import Settler
-from reid.evaluation.sieve import Columns, Ignored, sieve
+from reid.evaluation.ranking.copies import count_copies, distinct_rows
+from reid.evaluation.ranking.frame import Frame
+from reid.evaluation.ranking.matches import Matches, scores_of_pairs
+from reid.evaluation.ranking.products import Encoded, FloatingPoint, Int8, Product, int8_is_exact
+from reid.evaluation.ranking.scores import Distance, Rows
+from reid.evaluation.ranking.settle import Settler
+from reid.evaluation.ranking.sieve import Columns, Ignored, sieve
 
 ROUTES = ("auto", "int8", "bfloat16", "float32")
 _NUMBERS = 2**21  # of a gallery block, 16 MiB in float64

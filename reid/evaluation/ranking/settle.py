@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from reid.evaluation.frame import Frame
 from reid.evaluation.labels import Ints
-from reid.evaluation.matches import Matches
-from reid.evaluation.scores import Floats, first_copies, pair_scores
+from reid.evaluation.ranking.frame import Frame
+from reid.evaluation.ranking.matches import Matches
+from reid.evaluation.ranking.scores import Floats, first_copies, pair_scores
 
 _OPEN = 2**20  # pairs of a cell and a match kept before the gallery is asked for the matches' rows
 

@@ -21,7 +21,7 @@ from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Floats, Ints, Labels
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.protocol import Distance
-from reid.evaluation.scores import pair_scores
+from reid.evaluation.ranking.scores import pair_scores
 
 _NUMBERS = 2**22  # of an array in float64, 32 MiB
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from reid.evaluation.labels import Ints
-from reid.evaluation.matches import Matches
-from reid.evaluation.products import Encoded, Product
-from reid.evaluation.settle import count_below
+from reid.evaluation.ranking.matches import Matches
+from reid.evaluation.ranking.products import Encoded, Product
+from reid.evaluation.ranking.settle import count_below
 
 _FEW = 12  # cells a row that are cheaper to score one by one in float64 than to multiply the row once more
 _FLOAT32 = 2.0**-20  # sixteen roundings of a tile's numbers, as a fraction of the largest

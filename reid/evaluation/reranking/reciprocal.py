@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid.evaluation.labels import Bools, Ints
-from reid.evaluation.points import Floats32, Points
+from reid.evaluation.reranking.points import Floats32, Points
 
 _ROWS, _PAIRS = 1024, 2**19  # at a time
 Lists = NDArray[np.int32]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from reid.evaluation.labels import Ints
-from reid.evaluation.matches import Matches
-from reid.evaluation.scores import Distance, Rows, pair_scores
-from reid.evaluation.settle import count_below, pass_matches
+from reid.evaluation.ranking.matches import Matches
+from reid.evaluation.ranking.scores import Distance, Rows, pair_scores
+from reid.evaluation.ranking.settle import count_below, pass_matches
 
 _DISTINCT = 8  # rows of a block at most; beyond, the usual way is the shorter
 

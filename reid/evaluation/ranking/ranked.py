@@ -5,9 +5,9 @@ from __future__ import annotations
 from reid.errors import UserError
 from reid.evaluation.inputs import Inputs
 from reid.evaluation.labels import Ints
-from reid.evaluation.ranking import match_ranks
-from reid.evaluation.rerank import Rerank, reranked_match_ranks
-from reid.evaluation.tracks import track_numbers, track_ranks
+from reid.evaluation.ranking.ranks import match_ranks
+from reid.evaluation.ranking.tracks import track_numbers, track_ranks
+from reid.evaluation.reranking.rerank import Rerank, reranked_match_ranks
 
 
 def ranks_of(inputs: Inputs, route: str = "auto", rerank: Rerank | None = None) -> tuple[list[Ints], int]:
