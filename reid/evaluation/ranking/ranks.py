@@ -38,8 +38,9 @@ from reid.evaluation.ranking.settle import Settler
 from reid.evaluation.ranking.sieve import Columns, Ignored, sieve
 
 ROUTES = ("auto", "int8", "bfloat16", "float32")
-_NUMBERS = 2**21  # of a gallery block, 16 MiB in float64
-_QUERIES = 512  # a tile
+_NUMBERS = 3 * 2**19  # of a gallery block, 12 MiB in float64
+_WIDEST = 2048  # rows of a block at most
+_CELLS = 2**20  # of a tile, 4 MiB in float32
 _PART = 256  # rows encoded at a time
 _SAMPLE = 512  # rows that show where the gallery lies
 
@@ -78,7 +79,7 @@ def match_ranks(
     [array([2])]
     """
     product = _product(route, gallery.width)
-    block_rows = block_rows or int(np.clip(_NUMBERS // gallery.width, 256, 2048))
+    block_rows = block_rows or int(np.clip(_NUMBERS // gallery.width, 256, _WIDEST))
     frame = Frame.of(_sample(gallery, block_rows), distance)
     matches = Matches(query, gallery, pairs, frame, block_rows)
     if not len(matches.queries):
@@ -99,8 +100,9 @@ def match_ranks(
             count_copies(matches, part.cpu().numpy(), few, first + kept, pairs_inside, distance)
             continue
         columns = Columns(code, c, frame.slack(torch.zeros_like(code.norm), code.norm))
-        for start in range(0, len(matches.queries), _QUERIES):
-            a = slice(start, min(start + _QUERIES, len(matches.queries)))
+        height = max(1, _CELLS // block_rows)
+        for start in range(0, len(matches.queries), height):
+            a = slice(start, min(start + height, len(matches.queries)))
             ignored = blanks.tile(a, first, len(rows), kept)
             row, column, beaten = sieve(product, encoded.take(a), columns, ignored, matches, a)
             if len(row):
