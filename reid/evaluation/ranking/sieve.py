@@ -36,18 +36,18 @@ class Ignored:
     row_group: Tensor | None = None
     column_group: Tensor | None = None
 
-    def blank(self, tile: Tensor, rows: Ints | None = None) -> None:
-        """Put the lowest value into these cells of the whole tile, or of a tile that has ``rows`` of it."""
+    def blank(self, tile: Tensor, value: float, rows: Ints | None = None) -> None:
+        """Put the value into these cells of the whole tile, or of a tile that has ``rows`` of it."""
         row, column = self.row, self.column
         if rows is not None:
             place = np.full(int(max(self.row.max(initial=0), rows.max())) + 1, -1)
             place[rows] = np.arange(len(rows))
             row = place[row]
             row, column = row[row >= 0], column[row >= 0]
-        tile[torch.from_numpy(row).to(tile.device), torch.from_numpy(column).to(tile.device)] = -torch.inf
+        tile[torch.from_numpy(row).to(tile.device), torch.from_numpy(column).to(tile.device)] = value
         if self.row_group is not None and self.column_group is not None:
             groups = self.row_group if rows is None else self.row_group[torch.from_numpy(rows).to(tile.device)]
-            tile.masked_fill_(groups[:, None] == self.column_group, -torch.inf)
+            tile.masked_fill_(groups[:, None] == self.column_group, value)
 
 
 def sieve(
@@ -76,13 +76,14 @@ def sieve(
     tile, kept = product.coarse(x, y.encoded)
     per_unit = unit.reciprocal().float()
     tile.addr_(per_unit, (y.offset + error).float())
-    ignored.blank(tile)
+    ignored.blank(tile, -torch.inf)
     limit = _down((worst - 3 * slack) / unit)
     top = tile.amax(1)
     rows = torch.nonzero(top >= limit)[:, 0]
     if not len(rows):
         return _none()
     near = torch.ge(tile[rows], limit[rows, None], out=torch.empty(len(rows), tile.shape[1], device=tile.device))
+    ignored.blank(near, 0.0, rows.cpu().numpy())  # a limit may be as low as the blanks
     many = near.sum(1) > _FEW
     row, column = torch.nonzero(near[~many], as_tuple=True)
     few = rows[~many][row].cpu().numpy(), column.cpu().numpy(), np.zeros(len(row), dtype=np.int64)
@@ -125,7 +126,7 @@ def _fine(
     unit = chosen.unit.double()
     tile = product.fine(chosen, y.encoded, coarse[rows])
     tile.addr_(unit.reciprocal().float(), y.offset.float())
-    ignored.blank(tile, index)
+    ignored.blank(tile, -torch.inf, index)
     margin = float((product.fine_error(chosen, y.encoded) + rounding).max() + slack)
     at = torch.from_numpy(scores).to(unit.device)
     low = _down((at - margin) / unit[:, None])
@@ -140,6 +141,7 @@ def _fine(
         matches.counted[starts[:n] + r] += counted.cpu().numpy().astype(np.int64)
         if (maybe.sum(1) > counted).any():
             open_cells[:n] += maybe.sub_(certain)
+    ignored.blank(open_cells, 0.0, index)
     row, column = torch.nonzero(open_cells, as_tuple=True)
     values = tile[row, column]
     at_row = row.cpu().numpy()
