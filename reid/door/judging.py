@@ -24,17 +24,18 @@ def judging(cfg: DictConfig) -> Callable[[], Any]:
     check.value("eval.translate", cfg.eval.translate, bool)
     check.value("eval.features", cfg.eval.features, str | None)
     beside = Beside(cfg.eval.index, cfg.eval.translate)
+    rerank = _rerank(cfg.eval.rerank)
     output = _output(cfg.output)
     if cfg.eval.features is not None:
-        return _of_features(cfg, beside, output)
+        return _of_features(cfg, rerank, beside, output)
     if cfg.eval.compare is not None:
-        return _of_two(cfg, beside, output)
+        return _of_two(cfg, rerank, beside, output)
     from reid.runs.evaluate import evaluate_again
 
-    return partial(evaluate_again, **model_arguments(cfg), beside=beside, output=output)
+    return partial(evaluate_again, **model_arguments(cfg, rerank), beside=beside, output=output)
 
 
-def _of_features(cfg: DictConfig, beside: Any, output: Path | None) -> Callable[[], Any]:
+def _of_features(cfg: DictConfig, rerank: Any, beside: Any, output: Path | None) -> Callable[[], Any]:
     from reid.runs.features import judge_features
 
     given = [name for name in ("run", "checkpoint", "dataset") if cfg.get(name) is not None]
@@ -46,13 +47,13 @@ def _of_features(cfg: DictConfig, beside: Any, output: Path | None) -> Callable[
         file=Path(cfg.eval.features).expanduser(),
         protocol=cfg.eval.protocol or "market1501",
         distance=cfg.eval.distance or "cosine",
-        rerank=_rerank(cfg.eval.rerank),
+        rerank=rerank,
         beside=beside,
         output=output,
     )
 
 
-def _of_two(cfg: DictConfig, beside: Any, output: Path | None) -> Callable[[], Any]:
+def _of_two(cfg: DictConfig, rerank: Any, beside: Any, output: Path | None) -> Callable[[], Any]:
     from reid.runs.compare import compare_runs
 
     two = cfg.eval.compare
@@ -64,11 +65,11 @@ def _of_two(cfg: DictConfig, beside: Any, output: Path | None) -> Callable[[], A
     for run in two:
         one = cfg.copy()
         one.run = run
-        models.append(model_arguments(one, option="eval.compare"))
+        models.append(model_arguments(one, rerank, option="eval.compare"))
     return partial(compare_runs, *models)
 
 
-def model_arguments(cfg: DictConfig, option: str = "run") -> dict[str, Any]:
+def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") -> dict[str, Any]:
     """The model, the data and the rules: those of the run or checkpoint where the config says nothing else."""
     from reid.models.checkpoint import load_trained
     from reid.models.embedder import FEATURES
@@ -122,7 +123,7 @@ def model_arguments(cfg: DictConfig, option: str = "run") -> dict[str, Any]:
             cache_dir=cache_folder(asked),
             skip_unreadable=asked.data.skip_unreadable,
             bf16=trained.spec["bf16"],
-            rerank=_rerank(cfg.eval.rerank),
+            rerank=rerank,
         ),
         "model": model,
         "recorded": run.metrics if run is not None and again else None,

@@ -109,7 +109,7 @@ def test_a_slip_is_one_line(asked: list[str], says: list[str], file: Path) -> No
     damaged["gallery_features"][3, 2] = np.nan
     np.savez(work / "nan.npz", **damaged)
     np.savez(work / "short.npz", **(arrays() | {"query_pids": arrays()["query_pids"][:-1]}))
-    outcome = in_process("eval.py", *(a.replace("{work}", str(work)) for a in asked))
+    outcome = in_process("eval.py", f"run_root={work}", *(a.replace("{work}", str(work)) for a in asked))
     assert outcome.code == 2
     assert outcome.err.count("\n") == 1
     for part in says:
