@@ -40,7 +40,7 @@ def test_small_blocks_tiles_and_both_routes_change_nothing(monkeypatch: pytest.M
     case = random_case(seed)
     for name, value in {"_TILE": 7, "_KEY_CELLS": 1, "_PAIRS": 16, "_LONG": 1000 * (seed % 2)}.items():
         monkeypatch.setattr(f"reid.evaluation.reranking.neighbours.{name}", value)
-    monkeypatch.setattr("reid.evaluation.reranking.neighbours._int8_is_exact", lambda: seed % 3 > 0)
+    monkeypatch.setattr("reid.evaluation.reranking.neighbours.int8_pays", lambda: seed % 3 > 0)
     for name, value in {"_ROWS": 5, "_PAIRS": 9}.items():
         monkeypatch.setattr(f"reid.evaluation.reranking.reciprocal.{name}", value)
     for name, value in {"_QUERIES": 2, "_FEW": 1, "_TILE": 3}.items():
@@ -51,7 +51,7 @@ def test_small_blocks_tiles_and_both_routes_change_nothing(monkeypatch: pytest.M
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("exact", [True, False], ids=["int8", "float32"])
 def test_an_embedding_with_the_usual_values(monkeypatch: pytest.MonkeyPatch, exact: bool, distance: str) -> None:
-    monkeypatch.setattr("reid.evaluation.reranking.neighbours._int8_is_exact", lambda: exact)
+    monkeypatch.setattr("reid.evaluation.reranking.neighbours.int8_pays", lambda: exact)
     monkeypatch.setattr("reid.evaluation.reranking.neighbours._TILE", 100)
     features = people(0, 180, 96, identities=7)
     check(features[:20], features[20:], distance)

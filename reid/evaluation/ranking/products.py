@@ -6,7 +6,8 @@ Cauchy-Schwarz on what the encoding leaves out: with x = x' + r and y = y' + s,
 
     |x.y - x'.y'| = |x.s + r.y'| <= |x| |s| + |r| |y'|.
 
-A tile is float32 in units of its row: the score of cell (i, j) is ``x.unit[i] * tile[i, j]``.
+A tile is float32 in units of its row: the score of cell (i, j) is ``x.unit[i] * tile[i, j]``. Each level also raises the
+scores of every column by a number of its own, ``raised`` [m] float64.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from torch import Tensor
 _U = 2.0**-24  # unit roundoff of float32
 _ROOM = 1 + 2.0**-10  # for the rounding of norms computed in float32
 _STEPS = 254.0  # of the low digit in one of the high: it runs from -127 to 127 as well
-_WIDEST = 2**16  # 2 * 127^2 of these still fit an int32
-_WILD = 2.0**100  # rows so long that float32 products may overflow are left out of the encoding and are all error
+_WILD = 2.0**60  # rows so long that float32 products may overflow are left out of the encoding and are all error
+_FINITE = 2.0**126
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,11 +57,11 @@ class Product(Interface):
     def encode(self, rows: Tensor, gallery: bool = False) -> Encoded:
         """Encode float64 [n, D] rows for the one or the other side of a product."""
 
-    def coarse(self, x: Encoded, y: Encoded) -> tuple[Tensor, Tensor]:
-        """The coarse tile, and what ``fine`` needs of it: [n, m], whatever the type."""
+    def coarse(self, x: Encoded, y: Encoded, raised: Tensor) -> tuple[Tensor, Tensor]:
+        """The coarse tile, and what ``fine`` needs of it: [n, m], whatever the type, perhaps the tile itself."""
 
-    def fine(self, x: Encoded, y: Encoded, coarse: Tensor) -> Tensor:
-        """The fine tile; ``coarse`` are the rows of what the coarse product kept."""
+    def fine(self, x: Encoded, y: Encoded, kept: Tensor, was: Tensor, raised: Tensor) -> Tensor:
+        """The fine tile; ``kept`` are its rows of what the coarse product, raised by ``was``, kept."""
 
     def coarse_error(self, x: Encoded, y: Encoded) -> Tensor:
         """[m] float64: no coarse score of column j is further than this from the real number."""
@@ -76,6 +77,7 @@ class Int8:
     """
 
     name = "int8"
+    widest = 2**16  # 2 * 127^2 of these still fit an int32
 
     def encode(self, rows: Tensor, gallery: bool = False) -> Encoded:
         if rows.shape[1] == 1:  # PyTorch 2.14's int8 product is wrong on the CPU for a single column
@@ -102,16 +104,16 @@ class Int8:
         errors = [unit.double() * error * _ROOM + rounded for error in (coarse_error, fine_error)]
         return Encoded(code, unit, norm * _ROOM, *(torch.where(wild, norm * _ROOM, error) for error in errors))
 
-    def coarse(self, x: Encoded, y: Encoded) -> tuple[Tensor, Tensor]:
+    def coarse(self, x: Encoded, y: Encoded, raised: Tensor) -> tuple[Tensor, Tensor]:
         width = x.code.shape[1] // 2
         high = torch._int_mm(x.code[:, :width], y.code[:, :width].T)
-        return high.float().mul_(y.unit), high
+        return _raise(high.float().mul_(y.unit), x, raised), high
 
-    def fine(self, x: Encoded, y: Encoded, coarse: Tensor) -> Tensor:
+    def fine(self, x: Encoded, y: Encoded, kept: Tensor, was: Tensor, raised: Tensor) -> Tensor:
         width = x.code.shape[1] // 2
         low = torch._int_mm(x.code[:, width:], y.code[:, width : 2 * width].T).float()
         cross = torch._int_mm(x.code, y.code[:, width:].T)
-        return low.mul_(1 / _STEPS).add_(cross).mul_(1 / _STEPS).add_(coarse).mul_(y.unit)
+        return _raise(low.mul_(1 / _STEPS).add_(cross).mul_(1 / _STEPS).add_(kept).mul_(y.unit), x, raised)
 
     def coarse_error(self, x: Encoded, y: Encoded) -> Tensor:
         return _cauchy_schwarz(x.norm, x.coarse_error, y.norm, y.coarse_error)
@@ -121,7 +123,7 @@ class Int8:
 
 
 class FloatingPoint:
-    """Coarse in bfloat16 or not at all, fine in float32."""
+    """Coarse in bfloat16 and fine in float32, or both in float32 at once."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -137,12 +139,14 @@ class FloatingPoint:
         coarse_error, rounded = torch.where(wild, norm * _ROOM, coarse_error), torch.where(wild, norm * _ROOM, rounded)
         return Encoded(code, torch.ones(len(rows)), norm * _ROOM, coarse_error, rounded)
 
-    def coarse(self, x: Encoded, y: Encoded) -> tuple[Tensor, Tensor]:
-        tile = (x.code.to(self._coarse) @ y.code.to(self._coarse).T).float()
-        return tile, x.code  # nothing of it is of use for ``fine``
+    def coarse(self, x: Encoded, y: Encoded, raised: Tensor) -> tuple[Tensor, Tensor]:
+        tile = _raise((x.code.to(self._coarse) @ y.code.to(self._coarse).T).float(), x, raised)
+        return tile, tile
 
-    def fine(self, x: Encoded, y: Encoded, coarse: Tensor) -> Tensor:
-        return x.code @ y.code.T
+    def fine(self, x: Encoded, y: Encoded, kept: Tensor, was: Tensor, raised: Tensor) -> Tensor:
+        if self._coarse == torch.float32 and was.abs().max() < _FINITE:
+            return _raise(kept, x, raised - was)  # the coarse product is as fine
+        return _raise(x.code @ y.code.T, x, raised)
 
     def coarse_error(self, x: Encoded, y: Encoded) -> Tensor:
         if self._coarse == torch.float32:
@@ -156,6 +160,10 @@ class FloatingPoint:
         return _cauchy_schwarz(x.norm, x.fine_error, y.norm, y.fine_error) + 1.01 * summed
 
 
+def _raise(tile: Tensor, x: Encoded, by: Tensor) -> Tensor:
+    return tile.addr_(x.unit.double().reciprocal().float(), by.float())
+
+
 def _cauchy_schwarz(x: Tensor, x_error: Tensor, y: Tensor, y_error: Tensor) -> Tensor:
     """[m] at least |x.y - x'.y'| for every x: |y'| is at most |y| + |y - y'|."""
     return x.max() * y_error + x_error.max() * (y + y_error)
@@ -163,12 +171,16 @@ def _cauchy_schwarz(x: Tensor, x_error: Tensor, y: Tensor, y_error: Tensor) -> T
 
 @cache
 def int8_is_exact() -> bool:
-    """Does this processor add int8 products up without saturating, and fast? Tried once on the largest digits."""
-    if not (torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"):
-        return False  # others take PyTorch's plain loop, a hundred times slower
+    """Does this processor add int8 products up without saturating? Tried once on the largest digits."""
     for sign in (1, -1):
         a = torch.full((32, 2048), 127, dtype=torch.int8)
         b = torch.full((64, 2048), sign * 127, dtype=torch.int8)
         if not torch.equal(torch._int_mm(a, b.T), torch.full((32, 64), sign * 127 * 127 * 2048, dtype=torch.int32)):
             return False
     return True
+
+
+def int8_pays() -> bool:
+    """Is it exact and fast? Where AVX-512 is absent PyTorch takes a plain loop, a hundred times slower than float32."""
+    vectors = torch.backends.mkldnn.is_available() and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return vectors and int8_is_exact()

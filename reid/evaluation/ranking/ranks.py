@@ -32,7 +32,7 @@ from reid.evaluation.pairs import Pairs
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame
 from reid.evaluation.ranking.matches import Matches, scores_of_pairs
-from reid.evaluation.ranking.products import Encoded, FloatingPoint, Int8, Product, int8_is_exact
+from reid.evaluation.ranking.products import Encoded, FloatingPoint, Int8, Product, int8_is_exact, int8_pays
 from reid.evaluation.ranking.scores import Distance, Rows
 from reid.evaluation.ranking.settle import Settler
 from reid.evaluation.ranking.sieve import Columns, Ignored, sieve
@@ -154,10 +154,10 @@ class _Blanks:
 def _product(route: str, width: int) -> Product:
     if route not in ROUTES:
         raise UserError(f"route={route!r} is unknown; choose one of {', '.join(ROUTES)}")
-    usable = int8_is_exact() and width <= 2**16
-    if route == "int8" and not usable:
+    narrow = width <= Int8.widest
+    if route == "int8" and not (narrow and int8_is_exact()):
         raise UserError("route='int8' needs exact int8 products, which this processor lacks; choose 'auto'")
-    if route == "int8" or (route == "auto" and usable):
+    if route == "int8" or (route == "auto" and narrow and int8_pays()):
         return Int8()
     return FloatingPoint(route if route != "auto" else "float32")
 

@@ -72,10 +72,8 @@ def sieve(
     slack = torch.from_numpy(matches.slack[a]).to(unit.device).max() + y.slack.max()
     worst = torch.from_numpy(matches.scores[matches.starts[:-1][a]]).to(unit.device)
     rounding = _FLOAT32 * (x.norm.max() * y.encoded.norm + y.offset.abs())
-    error = product.coarse_error(x, y.encoded) + rounding
-    tile, kept = product.coarse(x, y.encoded)
-    per_unit = unit.reciprocal().float()
-    tile.addr_(per_unit, (y.offset + error).float())
+    raised = y.offset + product.coarse_error(x, y.encoded) + rounding
+    tile, kept = product.coarse(x, y.encoded, raised)
     ignored.blank(tile, -torch.inf)
     limit = _down((worst - 3 * slack) / unit)
     top = tile.amax(1)
@@ -89,7 +87,8 @@ def sieve(
     few = rows[~many][row].cpu().numpy(), column.cpu().numpy(), np.zeros(len(row), dtype=np.int64)
     if not many.any():
         return few
-    found = _fine(product, x, y, kept, ignored, matches, a.start, rows[many], top.double() * unit, 3 * slack, rounding)
+    top = top.double() * unit
+    found = _fine(product, x, y, kept, raised, ignored, matches, a.start, rows[many], top, 3 * slack, rounding)
     together = [np.concatenate(parts) for parts in zip(few, found, strict=True)]
     order = np.argsort(together[0], kind="stable")
     return together[0][order], together[1][order], together[2][order]
@@ -99,7 +98,8 @@ def _fine(
     product: Product,
     x: Encoded,
     y: Columns,
-    coarse: Tensor,
+    kept: Tensor,
+    raised: Tensor,
     ignored: Ignored,
     matches: Matches,
     first: int,
@@ -124,8 +124,7 @@ def _fine(
 
     chosen = x.take(rows)
     unit = chosen.unit.double()
-    tile = product.fine(chosen, y.encoded, coarse[rows])
-    tile.addr_(unit.reciprocal().float(), y.offset.float())
+    tile = product.fine(chosen, y.encoded, kept[rows], raised, y.offset)
     ignored.blank(tile, -torch.inf, index)
     margin = float((product.fine_error(chosen, y.encoded) + rounding).max() + slack)
     at = torch.from_numpy(scores).to(unit.device)

@@ -8,7 +8,6 @@ closer than its own bound; these are computed as the definition says.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from reid.evaluation.labels import Bools, Ints
+from reid.evaluation.ranking.products import int8_pays
 from reid.evaluation.reranking.points import Floats32, Points
 
 _TILE = 1024  # columns of one product: wider ones are slower
@@ -37,7 +37,7 @@ def nearest(points: Points, k: int) -> tuple[NDArray[np.int32], Floats32]:
     lists, farthest = np.empty((count, k), dtype=np.int32), np.empty(count, dtype=np.float32)
     by_point = np.argsort(points.inverse, kind="stable")  # images of point 0, of point 1, ...
     keys, kept = torch.empty(size, count), torch.zeros(size, -(-count // 8) * 8, dtype=torch.bool)
-    codes = _Int8(points.rows) if _int8_is_exact() else None
+    codes = _Int8(points.rows) if int8_pays() else None
     for start in range(0, count, size):
         block = slice(start, min(start + size, count))
         mask = _shortlist(points, codes, block, k, keys, kept)
@@ -172,16 +172,6 @@ class _Int8:
         r_i.c_j + (c_i - r_i).r_j, and Cauchy-Schwarz bounds both."""
         lost = self.lost[block]
         return 1.001 * (lost * longest + (norms + lost) * self.lost[tile].max())
-
-
-@functools.cache
-def _int8_is_exact() -> bool:
-    """Whether this processor sums products of int8 without saturating; some add pairs in int16."""
-    rng = np.random.default_rng(0)
-    signs = torch.from_numpy(127 * rng.choice([-1, 1], (64, 512)).astype(np.int8))
-    signs[:2] = torch.tensor([[127], [-127]], dtype=torch.int8)
-    wide = signs.double()
-    return bool((torch._int_mm(signs, signs.T).double() == wide @ wide.T).all())
 
 
 def _by_row(row: Ints, values: Floats32) -> Ints:
