@@ -6,8 +6,8 @@ Cauchy-Schwarz on what the encoding leaves out: with x = x' + r and y = y' + s,
 
     |x.y - x'.y'| = |x.s + r.y'| <= |x| |s| + |r| |y'|.
 
-A tile is float32 in units of its row: the score of cell (i, j) is ``x.unit[i] * tile[i, j]``. Each level also raises the
-scores of every column by a number of its own, ``raised`` [m] float64.
+A tile is float32 in units of its row: the score of cell (i, j) is ``x.unit[i] * tile[i, j]``. Each level also raises
+every column by a number of its own, ``raised`` [m] float64.
 """
 
 from __future__ import annotations
