@@ -41,17 +41,22 @@ class Comparison:
         """``b - a``."""
         return self.b - self.a
 
-    def __str__(self) -> str:
-        """A small table in percent, the queries that changed most and the protocol beneath."""
+    @property
+    def row(self) -> str:
+        """The line of this metric in the table that ``str`` gives."""
         low, high = 100 * self.interval.low, 100 * self.interval.high
         interval = "unknown" if np.isnan(low) else f"{low:+.2f} to {high:+.2f}"
+        numbers = f"{self.a:>8.2%} {self.b:>8.2%} {100 * self.difference:>+8.2f} {interval:>18} {self.p_value:>7.4f}"
+        return f"{self.metric:>8} {numbers}"
+
+    def __str__(self) -> str:
+        """A small table in percent, the queries that changed most and the protocol beneath."""
         level = f"{100 * self.interval.level:g}% interval"
         ap_changes = zip(self.changed, self.ap_changes, strict=True)
         return "\n".join(
             (
                 f"{'':>8} {'a':>8} {'b':>8} {'b - a':>8} {level:>18} {'p':>7}",
-                f"{self.metric:>8} {self.a:>8.2%} {self.b:>8.2%} {100 * self.difference:>+8.2f} {interval:>18} "
-                f"{self.p_value:>7.4f}",
+                self.row,
                 f"{self.interval.identities} identities: resampled for the interval, swapped for p",
                 "AP changed most: " + (", ".join(f"query {i} {100 * d:+.2f}" for i, d in ap_changes) or "none"),
                 self.stamp,

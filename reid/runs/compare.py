@@ -16,6 +16,6 @@ def compare_runs(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Comparison]
         print(facts({name: f"{one['checkpoint']} ({embedder.backbone.name}) on {one['split'].root}"}), flush=True)
         evaluations.append(judge(embedder, one["split"], how).evaluation)
     found = [compare(*evaluations, metric=metric) for metric in ("mAP", "rank-1")]
-    for comparison in found:
-        print(f"\n{comparison}")
+    head, row, *notes = str(found[0]).splitlines()
+    print("\n".join(("", head, row, found[1].row, *notes)))
     return found
