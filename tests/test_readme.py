@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from reid.data.records import Record
+from reid.door.arguments import backbone_of
 from reid.door.build import build
 from reid.evaluation import PROTOCOLS
 from reid.models.embedder import Embedder
@@ -73,7 +74,7 @@ def test_embedding_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     checkpoint = Path(re.search(r'reid\.load\("([^"]+)"\)', source)[1])
     arguments = {"name": "resnet18", "pretrained": False}
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        backbone = build(compose("train", overrides=["backbone.pretrained=false"]).backbone, "backbone")
+        backbone, _ = backbone_of(compose("train", overrides=["backbone.pretrained=false"]).backbone)
     embedder = Embedder(backbone, image_size=(64, 32), num_classes=2)
     monkeypatch.chdir(tmp_path)
     checkpoint.parent.mkdir(parents=True)

@@ -13,6 +13,7 @@ from reid.door.build import build, read_split, try_out
 from reid.errors import UserError
 from reid.runs.folder import RunFolder
 
+_OF_ALL = {"freeze": [], "layer_decay": 1.0, "checkpointing": False}  # of every backbone, beside its builder's own
 _RUN_DIR = "REID_RUN_DIR"  # tells the processes that Lightning starts for more devices which folder the first one made
 
 
@@ -51,10 +52,10 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     augment = build(cfg.augment, "augment") if cfg.get("augment") else None
     logger = build(cfg.logger, "logger") if cfg.get("logger") else None
     size = _size(cfg.image.size)
-    backbone_node = OmegaConf.to_container(cfg.backbone, resolve=True)
+    backbone_node: dict[Any, Any] = OmegaConf.to_container(cfg.backbone, resolve=True)  # type: ignore[assignment]
     if resumed:  # the weights come from the checkpoint
         cfg.backbone.update({k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone})
-    backbone = build(cfg.backbone, "backbone")
+    backbone, layer_decay = backbone_of(cfg.backbone)
     cache_dir = cache_folder(cfg)
     data = ReIDData(
         split,
@@ -87,6 +88,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         "embedder": embedder,
         "objective": objective,
         "optimizer": optimizer,
+        "layer_decay": layer_decay,
         "schedule": schedule,
         "augment": augment,
         "settings": settings,
@@ -99,7 +101,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
             skip_unreadable=cfg.data.skip_unreadable,
         ),
         "spec": {
-            "backbone": _call(backbone_node),
+            "backbone": _call({k: v for k, v in backbone_node.items() if k not in _OF_ALL}),
             "head": head,
             "image_size": list(size),
             "num_classes": data.num_classes,
@@ -107,6 +109,21 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         },
         "seed": seed,
     }
+
+
+def backbone_of(node: DictConfig) -> tuple[Any, float]:
+    """The backbone with what every one takes, and how the learning rate falls from layer to layer."""
+    given: dict[Any, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
+    own = OmegaConf.create({k: v for k, v in given.items() if k not in _OF_ALL})
+    stages, decay, twice = (given.get(key, value) for key, value in _OF_ALL.items())
+    if not isinstance(stages, list) or not all(isinstance(s, str) for s in stages):
+        raise UserError(f"backbone.freeze={stages} must be a list of stages, as [conv1,layer1]")
+    check.value("backbone.layer_decay", decay, float)
+    check.value("backbone.checkpointing", twice, bool)
+    if not 0 < decay <= 1:
+        raise UserError(f"backbone.layer_decay={decay} must be above 0 and at most 1")
+    backbone = build(own, "backbone").freeze(stages)
+    return (backbone.save_memory() if twice else backbone), float(decay)
 
 
 def _new_run(cfg: DictConfig) -> RunFolder:

@@ -81,19 +81,36 @@ class Embedder(nn.Module):
         return self.pool(self.backbone((images / scale - self.mean) / self.std))
 
 
-@torch.no_grad()
 def _map_size(backbone: Backbone, image_size: tuple[int, int]) -> tuple[int, int]:
-    training = backbone.training
     try:
-        maps = backbone.eval()(torch.zeros(1, 3, *image_size))
-    except RuntimeError as error:  # a pooling or convolution whose window no longer fits
-        size = f"image.size=[{image_size[0]},{image_size[1]}]"
-        raise UserError(f"{size} is too small for this backbone: choose a larger one ({error})") from error
-    finally:
-        backbone.train(training)
+        maps = _tried(backbone, image_size)
+    except RuntimeError as error:  # a pooling or convolution whose window no longer fits, or patches that do not
+        asked = f"image.size=[{image_size[0]},{image_size[1]}] does not fit this backbone"
+        raise UserError(f"{asked}: {_size_that_fits(backbone, image_size)} ({error})") from error
     if maps.ndim != 4 or maps.shape[1] != backbone.channels:
         raise UserError(
             f"backbone {backbone.name} says channels={backbone.channels} but its output is {list(maps.shape)}: "
             "it must give maps [B, channels, h, w]"
         )
     return maps.shape[2], maps.shape[3]
+
+
+@torch.no_grad()
+def _tried(backbone: Backbone, image_size: tuple[int, int]) -> Tensor:
+    training = backbone.training
+    try:
+        return backbone.eval()(torch.zeros(1, 3, *image_size))
+    finally:
+        backbone.train(training)
+
+
+def _size_that_fits(backbone: Backbone, image_size: tuple[int, int]) -> str:
+    """Advice: the next size up that works, each side at least as asked and a multiple of 16."""
+    for side in range(16, 321, 16):
+        height, width = (max(-(-n // 16) * 16, side) for n in image_size)
+        try:
+            _tried(backbone, (height, width))
+        except RuntimeError:
+            continue
+        return f"[{height},{width}] would"
+    return "choose a larger one"

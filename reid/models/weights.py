@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from reid.errors import UserError
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
-_PREFIXES = ("module.", "embedder.", "backbone.")
+_PREFIXES = ("module.", "embedder.", "backbone.", "base.")  # "base." is reid-strong-baseline's and TransReID's
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 _ENOUGH = 0.9
 
@@ -61,7 +61,7 @@ def load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) -> str:
         UserError: under 90 % of the module's tensors are found.
     """
     own = module.state_dict()
-    found = _renamed(state)
+    found = {k: _unfolded(v, own.get(k)) for k, v in _renamed(state).items()}
     good = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
     # Counters of BatchNorm are absent from older files and carry nothing for inference.
     wanted = [k for k in own if not k.endswith("num_batches_tracked")]
@@ -76,6 +76,11 @@ def load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) -> str:
         raise UserError(f"{source} does not fit this backbone: {report}; choose the backbone it was made for")
     module.load_state_dict(good, strict=False)
     return report
+
+
+def _unfolded(value: Tensor, own: Tensor | None) -> Tensor:
+    """[C] in place of [1, C], as files made before PyTorch 0.4 hold what belongs to channels."""
+    return value[0] if own is not None and value.shape == (1, *own.shape) else value
 
 
 def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

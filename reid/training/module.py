@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from reid.losses.objective import Objective
+from reid.models.backbones.backbone import learning_rates
 from reid.models.embedder import Embedder
 from reid.training.checkpoints import NotFiniteError
 
@@ -25,6 +26,7 @@ class ReIDModule(pl.LightningModule):
         embedder: the network.
         objective: (feature, logits, labels) -> (loss, terms).
         optimizer: parameters -> optimiser.
+        layer_decay: see ``learning_rates``; 1 trains all layers at one rate.
         schedule: share of the run done, 0..1 -> factor on the learning rate.
         augment: (uint8 images [B, 3, H, W], generator) -> images, or None.
         score: features float32 [N, D] of the validation images -> metrics by name; None without validation.
@@ -41,6 +43,7 @@ class ReIDModule(pl.LightningModule):
         *,
         optimizer: Callable[..., Optimizer],
         schedule: Callable[[float], float],
+        layer_decay: float = 1.0,
         augment: Augmentation | None = None,
         score: Score | None = None,
         seed: int = 0,
@@ -53,6 +56,7 @@ class ReIDModule(pl.LightningModule):
             embedder.classifier.requires_grad_(False)
         self.embedder, self.objective = embedder, objective
         self._optimizer, self._schedule, self._augment, self._score = optimizer, schedule, augment, score
+        self._layer_decay = layer_decay
         self._seed, self._spec = seed, dict(spec or {})
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._found: list[Tensor] = []
@@ -73,9 +77,20 @@ class ReIDModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])
+        if self._layer_decay != 1:
+            optimizer = self._optimizer(self._groups(float(optimizer.defaults["lr"])))
         total = max(1, int(self.trainer.estimated_stepping_batches))
         scheduler = LambdaLR(optimizer, lambda step: self._schedule(min(step / total, 1.0)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _groups(self, rate: float) -> list[dict[str, Any]]:
+        """Parameters by the learning rate of their layer."""
+        factors = {f"backbone.{k}": v for k, v in learning_rates(self.embedder.backbone, self._layer_decay).items()}
+        groups: dict[float, list[Tensor]] = {}
+        named = [(n.removeprefix("embedder."), p) for n, p in self.named_parameters() if p.requires_grad]
+        for name, parameter in named:
+            groups.setdefault(factors.get(name, 1.0), []).append(parameter)
+        return [{"params": group, "lr": rate * factor} for factor, group in groups.items()]
 
     def on_train_start(self) -> None:
         scheduler: Any = self.lr_schedulers()  # a resumed run may have a new length; the stored rate is of the old one

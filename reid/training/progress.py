@@ -137,4 +137,4 @@ class Progress(Callback):
 
 
 def _learning_rate(trainer: pl.Trainer) -> float:
-    return float(trainer.optimizers[0].param_groups[0]["lr"])
+    return max(float(group["lr"]) for group in trainer.optimizers[0].param_groups)

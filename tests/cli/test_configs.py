@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import nn
 
+from reid.door.arguments import backbone_of
 from reid.door.build import build, read_split
 from reid.door.command import CONFIGS
 from reid.errors import UserError
@@ -51,13 +52,42 @@ def test_help_lists_every_option_of_its_groups(script: str) -> None:
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_backbone_is_built_and_gives_the_map_it_promises(name: str) -> None:
-    node = composed(f"backbone={name}", "backbone.pretrained=false").backbone
-    assert node.name == name
-    backbone = build(node, "backbone")
+    node = composed(f"backbone={name}", *(["backbone.name=resnet10t"] if name == "timm" else [])).backbone
+    if "pretrained" in node:
+        node.pretrained = False
+    if "timm" not in node["_target_"]:
+        assert node.name == name
+    backbone, layer_decay = backbone_of(node)
     assert isinstance(backbone, Backbone)
+    assert layer_decay == 1
     with torch.inference_mode():
         maps = backbone.eval()(torch.zeros(1, 3, 128, 128))
     assert maps.shape[:2] == (1, backbone.channels)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_a_step_down_the_gradient_lowers_the_loss(name: str) -> None:
+    """Of length such that a straight slope would fall by 1 %: the gradient is that of the loss, in every layer."""
+    torch.manual_seed(0)
+    node = composed(f"backbone={name}", *(["backbone.name=resnet10t"] if name == "timm" else [])).backbone
+    if "pretrained" in node:
+        node.pretrained = False
+    backbone = backbone_of(node)[0].train()
+    images, wanted = torch.randn(3, 3, 96, 96), torch.randn(3, backbone.channels)
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(1)  # of dropout and of left out branches
+        return (backbone(images).mean((2, 3)) - wanted).square().mean()
+
+    before = loss()
+    before.backward()
+    parameters = [p for p in backbone.parameters() if p.grad is not None]
+    assert len(parameters) > 0.9 * len(list(backbone.parameters()))
+    slope = sum(p.grad.square().sum() for p in parameters)
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter -= 0.01 * before / slope * parameter.grad
+    assert loss() < before
 
 
 @pytest.mark.parametrize(("group", "name"), options("head"))
@@ -155,7 +185,7 @@ def test_overlays_compose_with_every_backbone(group: str) -> None:
     for _, name in options(group):
         for backbone in BACKBONES:
             cfg = composed(f"{group}={name}", f"backbone={backbone}")
-            assert cfg.backbone.name == backbone
+            assert cfg.backbone["_target_"].startswith("reid.models.backbones.")
             for part in ("objective", "augment", "optimizer", "schedule", "trainer"):
                 build(cfg[part], part)
 

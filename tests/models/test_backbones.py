@@ -14,9 +14,34 @@ from reid.models.backbones.torchvision_nets import CHANNELS, build
 # Maps of 160x80 images. Most nets have stride 32 and round up; those whose windows have no padding round down.
 MAPS = {
     "resnet18": (512, 5, 3), "resnet34": (512, 5, 3), "resnet50": (2048, 5, 3), "resnet101": (2048, 5, 3),
-    "resnet152": (2048, 5, 3), "densenet121": (1024, 5, 2), "inception_v3": (2048, 3, 1), "googlenet": (1024, 5, 3),
-    "vgg16": (512, 5, 2), "alexnet": (256, 4, 1), "mobilenet_v2": (1280, 5, 3),
+    "resnet152": (2048, 5, 3), "resnext50_32x4d": (2048, 5, 3), "wide_resnet50_2": (2048, 5, 3),
+    "densenet121": (1024, 5, 2), "densenet161": (2208, 5, 2), "densenet169": (1664, 5, 2), "densenet201": (1920, 5, 2),
+    "inception_v3": (2048, 3, 1), "googlenet": (1024, 5, 3), "alexnet": (256, 4, 1), "mobilenet_v2": (1280, 5, 3),
+    **{f"vgg{depth}{bn}": (512, 5, 2) for depth in (11, 13, 16, 19) for bn in ("", "_bn")},
+    "mobilenet_v3_large": (960, 5, 3), "efficientnet_b0": (1280, 5, 3), "convnext_tiny": (768, 5, 2),
 }  # fmt: skip
+# Parameters of the whole nets, as papers and torchvision's pages give them, and of the classifiers left out here.
+WHOLE = {
+    "resnet18": 11_689_512, "resnet34": 21_797_672, "resnet50": 25_557_032, "resnet101": 44_549_160,
+    "resnet152": 60_192_808, "resnext50_32x4d": 25_028_904, "wide_resnet50_2": 68_883_240,
+    "densenet121": 7_978_856, "densenet161": 28_681_000, "densenet169": 14_149_480, "densenet201": 20_013_928,
+    "inception_v3": 23_834_568, "googlenet": 6_624_904, "alexnet": 61_100_840, "mobilenet_v2": 3_504_872,
+    "vgg11": 132_863_336, "vgg13": 133_047_848, "vgg16": 138_357_544, "vgg19": 143_667_240,
+    "vgg11_bn": 132_868_840, "vgg13_bn": 133_053_736, "vgg16_bn": 138_365_992, "vgg19_bn": 143_678_248,
+    "mobilenet_v3_large": 5_483_032, "efficientnet_b0": 5_288_548, "convnext_tiny": 28_589_128,
+}  # fmt: skip
+
+
+def linear(wide: int, out: int) -> int:
+    return wide * out + out
+
+
+CLASSIFIERS = {
+    "vgg": linear(512 * 7 * 7, 4096) + linear(4096, 4096) + linear(4096, 1000),
+    "alexnet": linear(256 * 6 * 6, 4096) + linear(4096, 4096) + linear(4096, 1000),
+    "mobilenet_v3": linear(960, 1280) + linear(1280, 1000),
+    "convnext": 2 * 768 + linear(768, 1000),  # a layer normalisation too
+}
 WITH_THEIR_OWN_PIXELS = ("inception_v3", "googlenet")
 
 
@@ -76,7 +101,13 @@ def test_map_is_that_of_torchvision(name: str) -> None:
 
 
 def test_every_net_is_checked() -> None:
-    assert set(MAPS) == set(CHANNELS)
+    assert set(MAPS) == set(CHANNELS) == set(WHOLE)
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_parameters_are_the_published_ones(name: str) -> None:
+    classifier = next((n for start, n in CLASSIFIERS.items() if name.startswith(start)), linear(MAPS[name][0], 1000))
+    assert sum(p.numel() for p in built(name).parameters()) == WHOLE[name] - classifier
 
 
 @torch.no_grad()
@@ -109,6 +140,19 @@ def test_last_stride_one_doubles_the_map_and_leaves_the_weights_alone(name: str,
         a, b = (getattr(net.layer4[0], layer) for net in (usual, finer))
         x = torch.randn(1, next(a.parameters()).shape[1], 6, 4, generator=torch.Generator().manual_seed(3))
         torch.testing.assert_close(b(x)[:, :, ::2, ::2], a(x), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["densenet121", "vgg11_bn", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0"])
+def test_every_family_can_keep_its_last_map_large(name: str) -> None:
+    finer = build(name, pretrained=False, last_stride=1).eval()
+    finer.load_state_dict(built(name).state_dict())
+    images = noise(128, 64)
+    coarse, fine = built(name)(images), finer(images)
+    assert coarse.shape[2:] == (4, 2)
+    assert fine.shape[2:] == (8, 4)
+    if name.startswith("vgg"):  # only its last pooling went
+        assert torch.equal(nn.functional.max_pool2d(fine, 2), coarse)
 
 
 @torch.no_grad()
@@ -199,7 +243,9 @@ def test_a_file_of_weights_goes_before_a_download(tmp_path: object, monkeypatch:
         ({"name": "zzz"}, r"backbone\.name=zzz is unknown: known are resnet18, .*mobilenet_v2"),
         ({"name": "resnet18", "pretrained": "yes"}, r"backbone\.pretrained=yes is unknown: choose auto, true or false"),
         ({"name": "resnet18", "last_stride": 3}, r"backbone\.last_stride=3 must be 1 or 2"),
-        ({"name": "alexnet", "last_stride": 1}, r"backbone\.last_stride is for the ResNets; alexnet"),
+        ({"name": "alexnet", "last_stride": 1}, r"backbone\.last_stride is for nets .*resnet.*; alexnet has no such"),
+        ({"name": "resnet18", "drop_path": 0.1}, r"backbone\.drop_path is for convnext_tiny .*; resnet18 has no such"),
+        ({"name": "convnext_tiny", "drop_path": 1.5}, r"backbone\.drop_path=1\.5 must be at least 0 and below 1"),
         ({"name": "alexnet", "weights": "/no/such.pth"}, r"backbone\.weights=/no/such\.pth: no such file"),
     ],
 )

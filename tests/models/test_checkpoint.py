@@ -40,7 +40,7 @@ def test_network_of_this_package_comes_back_whole_and_downloads_nothing(
     def refuse(name: str) -> None:
         raise AssertionError("a checkpoint has its own weights")
 
-    monkeypatch.setattr(torchvision_nets, "_download", refuse)
+    monkeypatch.setattr(torchvision_nets, "_published", refuse)
     torch.manual_seed(0)
     head = {"pooling": "gem", "feature": "before_bnneck"}
     net = Embedder(torchvision_nets.build("mobilenet_v2", pretrained=False), image_size=(32, 32), num_classes=3, **head)

@@ -135,7 +135,7 @@ def test_weights_hold_no_normalisation() -> None:
 def test_image_too_small_for_the_backbone_is_told() -> None:
     net = Backbone(OrderedDict(pool=nn.MaxPool2d(9)), name="wide", channels=3)
     assert Embedder(net, image_size=(16, 9), num_classes=2).map_size == (1, 1)
-    with pytest.raises(UserError, match=r"image\.size=\[16,8\] is too small for this backbone"):
+    with pytest.raises(UserError, match=r"image\.size=\[16,8\] does not fit this backbone: \[16,16\] would"):
         Embedder(net, image_size=(16, 8), num_classes=2)
 
 

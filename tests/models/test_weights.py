@@ -178,3 +178,32 @@ def test_file_without_named_tensors_is_told(tmp_path: Path, content: object) -> 
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(UserError, match="holds no named tensors"):
         weights.read(tmp_path / "w.pth", option="backbone.weights")
+
+
+def test_batchnorm_of_files_before_2018_is_a_row() -> None:
+    old = {k: v[None] if v.ndim == 1 else v for k, v in state().items()}
+    own = net(0)
+    weights.load(own, old, source="old")
+    assert holds(own, state())
+
+
+# How re-ID frameworks lay a checkpoint out: what is around the tensors, the prefix of the network, and the rest.
+CLASSES = torch.ones(5, 4)
+LAYOUTS = {
+    "torchreid": ("state_dict", "module.", {"module.classifier.weight": CLASSES, "module.classifier.bias": CLASSES[0]}),
+    "fast-reid": ("model", "backbone.", {"heads.bottleneck.0.weight": CLASSES[0], "heads.weight": CLASSES}),
+    "reid-strong-baseline": ("state_dict", "base.", {"bottleneck.weight": CLASSES[0], "classifier.weight": CLASSES}),
+    "TransReID": (None, "base.", {"bottleneck.weight": CLASSES[0], "classifier.weight": CLASSES}),
+}
+
+
+@pytest.mark.parametrize("framework", LAYOUTS)
+def test_checkpoints_of_other_frameworks_load_and_name_what_is_left(tmp_path: Path, framework: str) -> None:
+    wrapper, prefix, rest = LAYOUTS[framework]
+    tensors = {f"{prefix}{k}": v for k, v in state().items()} | rest
+    torch.save({wrapper: tensors, "epoch": 60} if wrapper else tensors, tmp_path / "net.pth")
+    own = net(0)
+    report = load(own, tmp_path / "net.pth")
+    assert holds(own, state())
+    assert report.startswith("16 of 16 tensors, not used: 2 (")
+    assert all(name.removeprefix("module.") in report for name in rest)

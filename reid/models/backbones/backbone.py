@@ -1,10 +1,18 @@
 """What the rest of the framework knows of a backbone."""
 
+import math
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Self
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from reid.data.pixels import IMAGENET_MEAN, IMAGENET_STD
+from reid.errors import UserError
 
 
 class Backbone(nn.Sequential):
@@ -15,6 +23,8 @@ class Backbone(nn.Sequential):
         channels: C of the feature map.
         mean, std: the normalisation its weights were trained with, for RGB in 0..1.
         origin: where its weights came from, for the run's opening lines and its record.
+        inside: the submodule in whose names people speak of stages and publish weights; "" for the backbone itself.
+        checkpointing: whether training computes activations a second time instead of keeping them (Chen et al. 2016).
     """
 
     def __init__(
@@ -26,7 +36,118 @@ class Backbone(nn.Sequential):
         mean: tuple[float, float, float] = IMAGENET_MEAN,
         std: tuple[float, float, float] = IMAGENET_STD,
         origin: str = "from scratch",
+        inside: str = "",
     ) -> None:
         super().__init__(stages)
         self.name, self.channels = name, channels
         self.mean, self.std, self.origin = mean, std, origin
+        self.inside, self.checkpointing = inside, False
+        self._frozen: tuple[nn.Module, ...] = ()
+
+    @property
+    def net(self) -> nn.Module:
+        """The module that ``inside`` names."""
+        return self.get_submodule(self.inside)
+
+    def layers(self) -> list[tuple[str, nn.Module]]:
+        """What is applied one after the other, by name: the stages, and in place of a sequence its members."""
+        return list(_flat(self.net))
+
+    def freeze(self, stages: Sequence[str]) -> Self:
+        """Keep these stages as they are: no gradient, and the statistics of their batch normalisation fixed.
+
+        Args:
+            stages: names of stages, or of modules or parameters within: "layer1", "layer4.0", "cls_token".
+
+        Raises:
+            UserError: a name under which there is no parameter.
+        """
+        for stage in stages:
+            mine = [p for n, p in self.net.named_parameters() if f"{n}.".startswith(f"{stage}.")]
+            if not mine:
+                known = ", ".join(n for n, m in self.net.named_children() if any(True for _ in m.parameters()))
+                raise UserError(f"backbone.freeze={stage} names nothing with weights in {self.name}: it has {known}")
+            for parameter in mine:
+                parameter.requires_grad_(False)
+        frozen = [m for n, m in self.net.named_modules() if any(f"{n}.".startswith(f"{stage}.") for stage in stages)]
+        self._frozen = (*self._frozen, *frozen)
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for module in self._frozen:
+            module.training = False
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised images [B, 3, H, W] -> feature map [B, C, h, w]."""
+        if not (self.checkpointing and self.training and torch.is_grad_enabled()) or self.inside:
+            return super().forward(images)
+        layers, features = [module for _, module in self.layers()], images
+        size = math.ceil(math.sqrt(len(layers)))
+        for part in (layers[start : start + size] for start in range(0, len(layers), size)):
+            features = checkpoint(
+                nn.Sequential(*part), features, use_reentrant=False, context_fn=partial(_contexts, part)
+            )
+        return features
+
+    def save_memory(self) -> Self:
+        """Turn ``checkpointing`` on.
+
+        Gradients and running statistics come out as without it; but timm's own networks, which do this themselves,
+        move the statistics of batch normalisation twice a step.
+
+        Raises:
+            UserError: a network from elsewhere that cannot.
+        """
+        self.checkpointing = True
+        if self.inside:
+            try:
+                self.net.set_grad_checkpointing(True)  # type: ignore[operator]
+            except (AttributeError, AssertionError, RuntimeError) as error:
+                raise UserError(
+                    f"backbone.checkpointing=true is not for {self.name}: it cannot compute twice"
+                ) from error
+        return self
+
+
+def learning_rates(backbone: Backbone, decay: float) -> dict[str, float]:
+    """The factor on the learning rate of every parameter, by its name in the backbone.
+
+    With n layers that have weights, those of layer i = 1..n learn at ``decay ** (n + 1 - i)`` of the head's rate
+    (Clark et al., ELECTRA, ICLR 2020); parameters outside all layers, such as position embeddings, as the first.
+    """
+    prefix = f"{backbone.inside}." if backbone.inside else ""
+    names = [f"{prefix}{name}." for name, module in backbone.layers() if any(True for _ in module.parameters())]
+    factors = {}
+    for parameter, _ in backbone.named_parameters():
+        place = next((i for i, name in enumerate(names) if parameter.startswith(name)), 0)
+        factors[parameter] = decay ** (len(names) - place)
+    return factors
+
+
+def _flat(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+    for child_name, child in module.named_children():
+        full = f"{name}.{child_name}" if name else child_name
+        if type(child) is nn.Sequential and len(child):
+            yield from _flat(child, full)
+        else:
+            yield full, child
+
+
+def _contexts(part: Sequence[nn.Module]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _keep_statistics(part)
+
+
+@contextmanager
+def _keep_statistics(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Batch normalisation sees its batch twice, and must move its statistics once."""
+    norms = [m for module in modules for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count

@@ -26,7 +26,7 @@ def fill_from_file(backbone: Backbone, weights: str | None) -> Backbone:
         backbone.origin = "from scratch (backbone.weights=FILE takes published ones)"
         return backbone
     path = Path(weights).expanduser()
-    report = weight_files.load(backbone, weight_files.read(path, option="backbone.weights"), source=str(path))
+    report = weight_files.load(backbone.net, weight_files.read(path, option="backbone.weights"), source=str(path))
     backbone.origin = f"{path} ({report})"
     return backbone
 
@@ -42,7 +42,7 @@ def fill(
     """The backbone with the weights asked for; ``origin`` says where they came from.
 
     Args:
-        backbone: whose tensors are filled.
+        backbone: whose tensors, under their names in ``backbone.net``, are filled.
         pretrained: ``True`` needs the published weights, ``False`` starts from scratch, ``"auto"`` takes them where
             they can be had and otherwise says loudly that it starts from scratch.
         weights: a file to take instead.
@@ -79,6 +79,6 @@ def fill(
         return backbone
     finally:
         socket.setdefaulttimeout(before)
-    report = weight_files.load(backbone, state, source=f"{source} of {name}")
+    report = weight_files.load(backbone.net, state, source=f"{source} of {name}")
     backbone.origin = f"{source} ({report})"
     return backbone
