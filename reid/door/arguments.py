@@ -51,7 +51,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     try_out("schedule", schedule, 1.0)
     augment = build(cfg.augment, "augment") if cfg.get("augment") else None
     logger = build(cfg.logger, "logger") if cfg.get("logger") else None
-    size = _size(cfg.image.size)
+    size = image_size(cfg.image.size)
     backbone_node: dict[Any, Any] = OmegaConf.to_container(cfg.backbone, resolve=True)  # type: ignore[assignment]
     if resumed:  # the weights come from the checkpoint
         cfg.backbone.update({k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone})
@@ -113,6 +113,8 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
 
 def backbone_of(node: DictConfig) -> tuple[Any, float]:
     """The backbone with what every one takes, and how the learning rate falls from layer to layer."""
+    if missing := [str(key) for key in node if OmegaConf.is_missing(node, key)]:
+        raise UserError(f"backbone.{missing[0]} is missing: give backbone.{missing[0]}=...")
     given: dict[Any, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
     own = OmegaConf.create({k: v for k, v in given.items() if k not in _OF_ALL})
     stages, decay, twice = (given.get(key, value) for key, value in _OF_ALL.items())
@@ -139,10 +141,21 @@ def _new_run(cfg: DictConfig) -> RunFolder:
     return run
 
 
-def _size(size: Any) -> tuple[int, int]:
+def image_size(size: Any) -> tuple[int, int]:
+    """(height, width); UserError unless these are two whole numbers above 0."""
     if OmegaConf.is_list(size) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size):
         return int(size[0]), int(size[1])
     raise UserError(f"image.size={size} must be [height,width] in pixels, as image.size=[256,128]")
+
+
+def json_file(given: str | None) -> Path | None:
+    """Where ``output=`` wants its JSON; UserError for a folder, or a file in one that does not exist."""
+    if not given:
+        return None
+    output = Path(given).expanduser()
+    if output.is_dir() or not output.parent.is_dir():
+        raise UserError(f"output={output} must be a JSON file in a folder that exists")
+    return output
 
 
 def cache_folder(cfg: DictConfig) -> Path | None:

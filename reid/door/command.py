@@ -76,14 +76,18 @@ def _explain(error: Exception, config_name: str) -> str:
     if isinstance(error, OverrideParseException):
         return f"cannot read '{error.override}': write key=value, and lists without blanks, as image.size=[256,128]"
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
-    return f"{first.strip()} (python {Path(sys.argv[0]).name} --help lists the options)"
+    return f"{first.strip()} (python {_script(config_name)} --help lists the options)"
 
 
 def _unknown_key(key: str, config_name: str) -> str:
-    way_out = f"{_nearest(key, _known_keys(config_name))}python {config_name}.py --help lists the keys"
+    way_out = f"{_nearest(key, _known_keys(config_name))}python {_script(config_name)} --help lists the keys"
     if config_name == "eval" and key.startswith("dataset."):
         way_out = "name the data set too, as dataset=market1501 dataset.root=FOLDER"
     return f"unknown config key '{key}': {way_out}"
+
+
+def _script(config_name: str) -> str:
+    return f"scripts/{config_name}.py" if config_name == "anatomy" else f"{config_name}.py"
 
 
 def _known_keys(config_name: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from reid.door import check, stored
-from reid.door.arguments import cache_folder
+from reid.door.arguments import cache_folder, json_file
 from reid.door.build import read_split
 from reid.errors import UserError
 from reid.runs.folder import RunFolder
@@ -25,7 +25,7 @@ def judging(cfg: DictConfig) -> Callable[[], Any]:
     check.value("eval.features", cfg.eval.features, str | None)
     beside = Beside(cfg.eval.index, cfg.eval.translate)
     rerank = _rerank(cfg.eval.rerank)
-    output = _output(cfg.output)
+    output = json_file(cfg.output)
     if cfg.eval.features is not None:
         return _of_features(cfg, rerank, beside, output)
     if cfg.eval.compare is not None:
@@ -140,12 +140,3 @@ def _rerank(asked: Any) -> Any:
         raise UserError(f"eval.rerank={asked} must be true, false or values such as {{k1:20,k2:6,lambda_value:0.3}}")
     check.arguments(asked, Rerank, "eval.rerank")
     return Rerank(**asked)
-
-
-def _output(given: str | None) -> Path | None:
-    if not given:
-        return None
-    output = Path(given).expanduser()
-    if output.is_dir() or not output.parent.is_dir():
-        raise UserError(f"output={output} must be a JSON file in a folder that exists")
-    return output
