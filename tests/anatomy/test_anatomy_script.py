@@ -27,7 +27,10 @@ def test_a_course_network_is_taken_apart(tmp_path: Path) -> None:
         (["image.size=[256]"], ["image.size=[256] must be [height,width]"]),
         (["output=/no/folder/x.json"], ["output=/no/folder/x.json must be a JSON file"]),
         (["image.sizes=[2,2]"], ["unknown config key 'image.sizes'", "python scripts/anatomy.py --help"]),
-        (["backbone=vgg16", "backbone.pretrained=false", "image.size=[16,8]"], ["3 x 16 x 8 is too small", "features.23"]),
+        (
+            ["backbone=vgg16", "backbone.pretrained=false", "image.size=[16,8]"],
+            ["3 x 16 x 8 is too small", "features.23"],
+        ),
     ],
 )
 def test_a_slip_is_one_line(asked: list[str], says: list[str]) -> None:
