@@ -141,12 +141,12 @@ def scores_of_pairs(frame: Frame, query: Rows, i: Ints, y: Tensor, c: Tensor, j:
         edges = begins[first : first + len(rows) + 1]
         part = slice(edges[0], edges[-1])
         z, f = frame.multipliers(torch.from_numpy(query[rows]).to(y.device))
-        dots = _sampled(z, y, edges - edges[0], j[part])
+        dots = sampled_products(z, y, edges - edges[0], j[part])
         out[part] = dots * f.cpu().numpy()[np.repeat(np.arange(len(rows)), np.diff(edges))]
     return out if frame.distance == "cosine" else out + c.cpu().numpy()[j]
 
 
-def _sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> NDArray[np.float64]:
+def sampled_products(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> NDArray[np.float64]:
     """z[i].y[j] for the pairs of a compressed sparse row pattern: nothing is gathered."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")

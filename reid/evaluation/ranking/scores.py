@@ -35,7 +35,7 @@ def pair_scores(query: Rows, gallery: Rows, i: Ints, j: Ints, distance: Distance
     [-20.0, -1.0, -9.0]
     """
     scores, step = np.zeros(len(i)), max(1, _NUMBERS // query.shape[1])
-    norms = [_norms(rows, which, step) for rows, which in ((query, i), (gallery, j))] if distance == "cosine" else []
+    norms = [row_norms(rows, which, step) for rows, which in ((query, i), (gallery, j))] if distance == "cosine" else []
     for start in range(0, len(i), step):
         part = slice(start, start + step)
         q, g = query[i[part]].astype(np.float64), gallery[j[part]].astype(np.float64)
@@ -47,7 +47,7 @@ def pair_scores(query: Rows, gallery: Rows, i: Ints, j: Ints, distance: Distance
     return scores
 
 
-def _norms(rows: Rows, which: Ints, step: int) -> Floats:
+def row_norms(rows: Rows, which: Ints, step: int) -> Floats:
     """The norm of ``rows[which[n]]`` for every n, each row looked at once."""
     used, place = np.unique(which, return_inverse=True)
     parts = (rows[used[start : start + step]].astype(np.float64) for start in range(0, len(used), step))
