@@ -11,9 +11,13 @@ class UserError(ValueError):
     """
 
 
+def nearest(given: object, known: Iterable[str]) -> str:
+    """The start of a way out: the known names most like the given one, or nothing."""
+    near = difflib.get_close_matches(str(given), list(known), n=3)
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
 def unknown(option: str, given: object, known: Iterable[str]) -> UserError:
     """The error for a name that is none of the known ones, with the nearest of these."""
     names = list(known)
-    near = difflib.get_close_matches(str(given), names, n=3)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return UserError(f"{option}={given} is unknown: {hint}known are {', '.join(names)}")
+    return UserError(f"{option}={given} is unknown: {nearest(given, names)}known are {', '.join(names)}")

@@ -22,7 +22,7 @@ def main(cfg: DictConfig) -> None:
 
     size, output = image_size(cfg.image.size), json_file(cfg.output)
     backbone, _ = backbone_of(cfg.backbone)
-    found = analyse(backbone.net if backbone.inside else backbone, (3, *size))
+    found = analyse(backbone.net, (3, *size))
     print(f"{backbone.name}, weights {backbone.origin}\n\n{table(found)}")
     if output is not None:
         files.write_json(output, {"backbone": backbone.name, "weights": backbone.origin, **found.to_dict()})

@@ -1,13 +1,12 @@
 """The two-column AlexNet of 2012 and its successor ZFNet. torchvision's ``alexnet`` is the one-column net of 2014."""
 
-import difflib
 from collections import OrderedDict
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from reid.data.pixels import IMAGENET_MEAN
-from reid.errors import UserError
+from reid.errors import unknown
 from reid.models.backbones.backbone import Backbone
 from reid.models.backbones.filling import fill_from_file
 
@@ -48,9 +47,7 @@ def build(name: str, *, weights: str | None = None) -> Backbone:
     """
     nets = {"alexnet_grouped": _alexnet_grouped, "zfnet": _zfnet}
     if name not in nets:
-        near = difflib.get_close_matches(name, nets, n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UserError(f"backbone.name={name} is unknown: {hint}known are {', '.join(nets)}")
+        raise unknown("backbone.name", name, nets)
     return fill_from_file(Backbone(nets[name](), name=name, channels=256, mean=IMAGENET_MEAN, std=_RAW), weights)
 
 

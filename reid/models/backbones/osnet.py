@@ -4,13 +4,12 @@ OSNet: Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", 
 et al., "Learning Generalisable Omni-Scale Representations for Person Re-Identification", TPAMI 2021.
 """
 
-import difflib
 from collections import OrderedDict
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from reid.errors import UserError
+from reid.errors import unknown
 from reid.models.backbones.backbone import Backbone
 from reid.models.backbones.filling import fill_from_file
 
@@ -45,9 +44,7 @@ def build(name: str, *, weights: str | None = None) -> Backbone:
         UserError: unknown name, weights that cannot be read or do not fit.
     """
     if name not in WIDTHS:
-        near = difflib.get_close_matches(name, WIDTHS, n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise UserError(f"backbone.name={name} is unknown: {hint}known are {', '.join(WIDTHS)}")
+        raise unknown("backbone.name", name, WIDTHS)
     ain, ibn = "_ain_" in name, "_ibn_" in name
     width, *widths = WIDTHS[name]
     stages: OrderedDict[str, nn.Module] = OrderedDict()

@@ -1,6 +1,5 @@
 """Any network of timm that gives features: convolutional ones as their last map, transformers as a map of tokens."""
 
-import difflib
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from reid.errors import UserError
+from reid.errors import UserError, nearest
 from reid.models.backbones.backbone import Backbone
 from reid.models.backbones.filling import fill
 
@@ -127,8 +126,7 @@ def _grid(images: Tensor, tokens: int, net: Any) -> tuple[int, int]:
 
 def _create(name: str, last_stride: int | None, drop_path: float | None, image_size: Sequence[int] | None) -> Any:
     if not timm.is_model(name):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        hint = nearest(name, timm.list_models())
         raise UserError(
             f"backbone.name={name} is no model of timm {timm.__version__}: {hint}timm.list_models() names all"
         )
