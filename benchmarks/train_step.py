@@ -59,7 +59,7 @@ def bare(embedder: Embedder, images: torch.Tensor, labels: torch.Tensor, bf16: b
     begin = time.perf_counter()
     for _ in range(steps):
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            feature, logits = embedder.classify(images)
+            feature, logits, _ = embedder.classify(images)
         feature, logits = feature.float(), logits.float()
         distance = torch.cdist(feature, feature)
         same = labels[:, None] == labels

@@ -17,12 +17,12 @@ from reid.training.checkpoints import AtomicCheckpoints
 from reid.training.module import ReIDModule
 from reid.training.settings import TrainerSettings, build_trainer
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def batches(count: int) -> list[Batch]:
     """Different images of the same four identities, two of each."""
-    return [(tiny.images(8, seed=i), torch.arange(4).repeat_interleave(2)) for i in range(count)]
+    return [(tiny.images(8, seed=i), torch.arange(4).repeat_interleave(2), torch.ones(8).long()) for i in range(count)]
 
 
 def objective() -> Objective:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from reid.data.records import Split, labels
+from reid.data.records import Split, camids, labels
 from reid.data.sampler import IdentitySampler
 from reid.data.store import Images, open_images
 from reid.errors import UserError
@@ -19,16 +19,17 @@ log = logging.getLogger(__name__)
 
 
 class _Batches(Dataset):
-    """Whole batches at once: images uint8 [B, 3, H, W] with one int64 [B] beside them (a label, or the index)."""
+    """Whole batches at once: images uint8 [B, 3, H, W], labels or indices int64 [B], camids int64 [B]."""
 
     def __init__(self, images: Images, targets: np.ndarray) -> None:
         self._images, self._targets = images, torch.from_numpy(targets)
+        self._camids = torch.from_numpy(camids(images.records))
 
     def __len__(self) -> int:
         return len(self._images)
 
-    def __getitems__(self, index: list[int]) -> tuple[Tensor, Tensor]:
-        return self._images.load(np.asarray(index)), self._targets[index]
+    def __getitems__(self, index: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        return self._images.load(np.asarray(index)), self._targets[index], self._camids[index]
 
 
 def _as_is(batch: Any) -> Any:

@@ -12,11 +12,20 @@ from reid.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One picture: where it lies, the person's identity (pid) and the camera (camid)."""
+    """One picture: where it lies, the person's identity (pid), the camera (camid), and what else a set may tell.
+
+    Attributes:
+        clothes: outfit; a number for each outfit of an identity.
+        track: images of one identity that one camera took in a row; a number stands for one track.
+        time: seconds, from any start.
+    """
 
     path: Path
     pid: int
     camid: int
+    clothes: int | None = None
+    track: int | None = None
+    time: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

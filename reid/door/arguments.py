@@ -20,9 +20,11 @@ _RUN_DIR = "REID_RUN_DIR"  # tells the processes that Lightning starts for more 
 def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     """The arguments of ``reid.runs.train.train`` for a config, or for the config of the run that it resumes."""
     import pytorch_lightning as pl
+    import torch
     from torch import nn
 
     from reid.data.datamodule import ReIDData
+    from reid.data.records import camids
     from reid.models.embedder import Embedder
     from reid.runs.judge import Judging, refuse_hopeless
     from reid.training.settings import TrainerSettings, quiet_lightning
@@ -52,6 +54,8 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     augment = build(cfg.augment, "augment") if cfg.get("augment") else None
     logger = build(cfg.logger, "logger") if cfg.get("logger") else None
     size = image_size(cfg.image.size)
+    if cfg.backbone.get("cameras") == "auto":
+        cfg.backbone.cameras = sorted({r.camid for r in split.train})
     backbone_node: dict[Any, Any] = OmegaConf.to_container(cfg.backbone, resolve=True)  # type: ignore[assignment]
     if resumed:  # the weights come from the checkpoint
         cfg.backbone.update({k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone})
@@ -78,6 +82,8 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         embedder = Embedder(backbone, image_size=size, num_classes=data.num_classes, **head)
     except TypeError as error:
         raise UserError(f"head: {error}") from error
+    if backbone.cameras:  # an unknown one is told before training, not after it
+        backbone.camera_rows(torch.from_numpy(camids(split.train + split.query + split.gallery)))
     if resumed:
         print(f"resuming {resumed.path} from {checkpoint}: epoch, optimiser, schedule, sampler and random state go on")
     return {

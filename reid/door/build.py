@@ -1,5 +1,6 @@
 """Config nodes -> the objects they name."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from reid.data.records import Split, first_identities, hold_out
 from reid.door import check
 from reid.errors import UserError
+
+_NOT_READ = ("name", "protocol", "image_size", "val_fraction", "limit_identities")  # of a dataset node, by its reader
 
 
 def build(node: DictConfig, name: str) -> Any:
@@ -45,7 +48,9 @@ def read_split(node: DictConfig, seed: int, whole: bool = False) -> tuple[Split,
     ``whole`` leaves the training part as it is read, for judging.
     """
     given: dict[Any, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
-    reader = {k: v for k, v in given.items() if k not in ("name", "val_fraction", "limit_identities", "image_size")}
+    reader = {k: v for k, v in given.items() if k not in _NOT_READ}
+    if _takes(reader.get("_target_"), "name"):
+        reader["name"] = str(node.name)
     split = replace(build(OmegaConf.create(reader), "dataset"), name=str(node.name))
     if whole:
         return split, None
@@ -54,6 +59,13 @@ def read_split(node: DictConfig, seed: int, whole: bool = False) -> tuple[Split,
     if node.get("val_fraction"):
         return hold_out(split, node.val_fraction, seed)
     return split, None
+
+
+def _takes(target: Any, argument: str) -> bool:
+    try:
+        return argument in inspect.signature(get_object(target)).parameters
+    except Exception:  # ``build`` says what is wrong with it
+        return False
 
 
 def _check_node(node: Any, name: str) -> None:

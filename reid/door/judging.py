@@ -106,7 +106,8 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     rules: Mapping[str, Any] = {
         name: cfg.eval[name] for name in ("protocol", "distance", *_MODEL_ONLY) if cfg.eval[name] is not None
     }
-    evaluation = {**trained.spec["evaluation"], **rules}
+    own = {} if again else {"protocol": dataset.get("protocol", "market1501")}  # of another data set
+    evaluation = {**trained.spec["evaluation"], **own, **rules}
     feature = evaluation.pop("feature", None)
     if feature is not None:
         if feature not in FEATURES:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from reid.errors import UserError
 from reid.models import pooling as poolings
+from reid.models.auxiliary import Auxiliary
 from reid.models.backbones import Backbone
 
 FEATURES = ("after_bnneck", "before_bnneck")
@@ -53,6 +54,7 @@ class Embedder(nn.Module):
         self.bnneck.bias.requires_grad_(False)
         self.classifier = nn.Linear(backbone.channels, num_classes, bias=False)
         nn.init.normal_(self.classifier.weight, std=0.001)
+        self.sides = nn.ModuleList(Auxiliary(channels, num_classes) for channels in backbone.sides.values())
         self.register_buffer("mean", torch.tensor(backbone.mean).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).reshape(1, 3, 1, 1), persistent=False)
 
@@ -61,24 +63,36 @@ class Embedder(nn.Module):
         """Length of an embedding."""
         return self.bnneck.num_features
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images [B, 3, H, W], RGB as uint8 0..255 or float 0..1 -> embeddings float32 [B, D] of length 1."""
-        return F.normalize(self.unscaled(images))
+    def forward(self, images: Tensor, camids: Tensor | None = None) -> Tensor:
+        """Images [B, 3, H, W], RGB as uint8 0..255 or float 0..1 -> embeddings float32 [B, D] of length 1.
 
-    def unscaled(self, images: Tensor) -> Tensor:
+        ``camids`` int64 [B] are for a backbone that was made with ``cameras``; others do not look at them.
+        """
+        return F.normalize(self.unscaled(images, camids))
+
+    def unscaled(self, images: Tensor, camids: Tensor | None = None) -> Tensor:
         """The same images -> embeddings as the network leaves them, of any length: float32 [B, D]."""
-        feature = self.pooled(images)
+        feature = self.pooled(images, camids)
         return self.bnneck(feature) if self.feature == "after_bnneck" else feature
 
-    def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The same images -> feature before the BNNeck float32 [B, D], logits [B, num_classes]."""
-        feature = self.pooled(images)
-        return feature, self.classifier(self.bnneck(feature))
+    def classify(self, images: Tensor, camids: Tensor | None = None) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The same images -> feature before the BNNeck float32 [B, D], logits [B, num_classes], and such logits of the
+        auxiliary classifiers, if the backbone has any."""
+        if self.sides:
+            maps, on_the_way = self.backbone.with_sides(self._normalised(images))
+            feature = self.pool(maps)
+            side = [classifier(m) for classifier, m in zip(self.sides, on_the_way, strict=True)]
+        else:
+            feature, side = self.pooled(images, camids), []
+        return feature, self.classifier(self.bnneck(feature)), side
 
-    def pooled(self, images: Tensor) -> Tensor:
+    def pooled(self, images: Tensor, camids: Tensor | None = None) -> Tensor:
         """The same images -> pooled feature float32 [B, D]."""
+        return self.pool(self.backbone(self._normalised(images), camids))
+
+    def _normalised(self, images: Tensor) -> Tensor:
         scale = 255.0 if images.dtype == torch.uint8 else 1.0
-        return self.pool(self.backbone((images / scale - self.mean) / self.std))
+        return (images / scale - self.mean) / self.std
 
 
 def _map_size(backbone: Backbone, image_size: tuple[int, int]) -> tuple[int, int]:
@@ -99,7 +113,7 @@ def _map_size(backbone: Backbone, image_size: tuple[int, int]) -> tuple[int, int
 def _tried(backbone: Backbone, image_size: tuple[int, int]) -> Tensor:
     training = backbone.training
     try:
-        return backbone.eval()(torch.zeros(1, 3, *image_size))
+        return backbone.eval()(torch.zeros(1, 3, *image_size), torch.tensor(backbone.cameras[:1]))
     finally:
         backbone.train(training)
 

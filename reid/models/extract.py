@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from reid.data.records import Record
+from reid.data.records import camids as camids_of
 from reid.data.store import Images, open_images
+from reid.errors import UserError
 from reid.models.embedder import Embedder
 
 View = Literal["image", "mirror", "both"]
@@ -40,27 +42,45 @@ def extract(
     device = torch.device(device)
     embedder = embedder.eval().to(device).to(memory_format=torch.channels_last)
     features = np.empty((len(images), embedder.dim), np.float32)
+    camids = torch.from_numpy(camids_of(images.records)).to(device)
     for start in range(0, len(images), batch_size):
         stop = min(start + batch_size, len(images))
         batch = images.load(np.arange(start, stop)).to(device, non_blocking=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            out = _embed(embedder, batch, view, normalise)
+            out = _embed(embedder, batch, camids[start:stop], view, normalise)
         features[start:stop] = out.float().cpu().numpy()
     return features
 
 
-def _embed(embedder: Embedder, batch: Tensor, view: View, normalise: bool) -> Tensor:
+def _embed(embedder: Embedder, batch: Tensor, camids: Tensor, view: View, normalise: bool) -> Tensor:
     if view == "image" and normalise:
-        return embedder(batch)
+        return embedder(batch, camids)
     out = torch.zeros((), device=batch.device)
     for seen in {"image": [batch], "mirror": [batch.flip(-1)], "both": [batch, batch.flip(-1)]}[view]:
-        out = out + embedder.unscaled(seen).float()
+        out = out + embedder.unscaled(seen, camids).float()
     return F.normalize(out) if normalise else out
 
 
 def embed_files(
-    embedder: Embedder, paths: Sequence[str | Path], *, batch_size: int = 128, device: str | torch.device = "cpu"
+    embedder: Embedder,
+    paths: Sequence[str | Path],
+    *,
+    camids: Sequence[int] | None = None,
+    batch_size: int = 128,
+    device: str | torch.device = "cpu",
 ) -> np.ndarray:
-    """Embeddings float32 [N, D] of image files of any size; UserError names a file that cannot be read."""
-    images = open_images([Record(Path(p), 0, 0) for p in paths], embedder.image_size, cache_dir=None)
+    """Embeddings float32 [N, D] of image files of any size.
+
+    Args:
+        camids: the camera of each file, for an embedder whose backbone was made with ``cameras``.
+
+    Raises:
+        UserError: a file that cannot be read, named; or the cameras are missing.
+    """
+    if camids is None and embedder.backbone.cameras:
+        raise UserError(
+            f"{embedder.backbone.name} was made with backbone.cameras: give camids, the camera of each file"
+        )
+    records = [Record(Path(p), 0, c) for p, c in zip(paths, camids or [0] * len(paths), strict=True)]
+    images = open_images(records, embedder.image_size, cache_dir=None)
     return extract(embedder, images, batch_size=batch_size, device=device)

@@ -24,7 +24,7 @@ class ReIDModule(pl.LightningModule):
 
     Args:
         embedder: the network.
-        objective: (feature, logits, labels) -> (loss, terms).
+        objective: (feature, logits, labels, logits of auxiliary classifiers) -> (loss, terms).
         optimizer: parameters -> optimiser.
         layer_decay: see ``learning_rates``; 1 trains all layers at one rate.
         schedule: share of the run done, 0..1 -> factor on the learning rate.
@@ -54,6 +54,7 @@ class ReIDModule(pl.LightningModule):
         if "logits" not in objective.input.values():  # nothing would train them, and DistributedDataParallel minds
             embedder.bnneck.requires_grad_(False)
             embedder.classifier.requires_grad_(False)
+            embedder.sides.requires_grad_(False)
         self.embedder, self.objective = embedder, objective
         self._optimizer, self._schedule, self._augment, self._score = optimizer, schedule, augment, score
         self._layer_decay = layer_decay
@@ -61,12 +62,12 @@ class ReIDModule(pl.LightningModule):
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._found: list[Tensor] = []
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        images, labels = batch  # uint8 [B, 3, H, W], int64 [B]
+    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        images, labels, camids = batch  # uint8 [B, 3, H, W], int64 [B], int64 [B]
         if self._augment is not None:
             images = self._augment(images, self._generator(2, self.global_step))
-        feature, logits = self.embedder.classify(images.contiguous(memory_format=self._format))
-        loss, terms = self.objective(feature, logits, labels)
+        feature, logits, side = self.embedder.classify(images.contiguous(memory_format=self._format), camids)
+        loss, terms = self.objective(feature, logits, labels, side)
         if not torch.isfinite(loss):
             raise NotFiniteError(
                 f"the loss is {loss.item()} at epoch {self.current_epoch + 1}, batch {batch_idx + 1} "
@@ -100,8 +101,9 @@ class ReIDModule(pl.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         torch.manual_seed(self._derive(1, self.global_step))  # each step: a loader takes numbers of its own in between
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._found.append(self.embedder(batch[0].contiguous(memory_format=self._format)).float().cpu())
+    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> None:
+        images, _, camids = batch
+        self._found.append(self.embedder(images.contiguous(memory_format=self._format), camids).float().cpu())
 
     def on_validation_epoch_end(self) -> None:
         features = torch.cat(self._found).numpy()

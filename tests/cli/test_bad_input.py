@@ -44,7 +44,7 @@ def train(name: str, *given: str, says: Sequence[str], **options: object) -> Cas
 
 
 def market(name: str, root: str, says: Sequence[str], prepare: Callable[[Path], object] | None = None) -> Case:
-    return Case(name, ("dataset=market1501", f"dataset.root={root}"), says, prepare)
+    return Case(name, ("dataset=market1501", "dataset.name=mine", f"dataset.root={root}"), says, prepare)
 
 
 def resume(name: str, *given: str, says: Sequence[str], prepare: Callable[[Path], object] | None = None) -> Case:
@@ -123,6 +123,12 @@ CASES = [
     train("checkpointing in words", "backbone.checkpointing=some", says=["backbone.checkpointing=some must be true"]),
     train("timm without a name", "backbone=timm", says=["backbone.name"]),
     train("timm misspelt", "backbone=timm", "backbone.name=resnet5O", says=["no model of timm", "resnet50"]),
+    train("camera unknown", "backbone=timm", "backbone.name=test_vit", "backbone.cameras=[1,2]",
+          says=["camera 3 is none of those", "backbone.cameras=[1, 2]"]),
+    train("cameras without tokens", "backbone=timm", "backbone.name=resnet10t", "backbone.cameras=auto",
+          says=["backbone.cameras is for plain vision transformers"]),
+    train("auxiliary and checkpointing", "backbone=googlenet", "backbone.auxiliary=true", "backbone.checkpointing=true",
+          says=["backbone.checkpointing and backbone.auxiliary do not go together"]),
     train("cache in words", "image.cache=maybe", says=["image.cache=maybe must be true or false"]),
     train("identities in words", "data.identities=many", says=["data.identities=many must be a whole number"]),
     train("workers negative", "data.workers=-1", says=["data.workers=-1 must be at least 0"]),

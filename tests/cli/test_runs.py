@@ -21,6 +21,7 @@ from reference import brute_force
 import reid
 from reid.data.records import Record, hold_out
 from reid.data.toy import read as read_toy
+from reid.models.checkpoint import load_trained
 
 MEASURES = ("mAP", "rank-1", "rank-5", "rank-10", "rank-20", "mINP")
 
@@ -162,6 +163,16 @@ def test_eval_of_a_checkpoint_on_another_data_set(finished: Outcome, toy: Path, 
     assert "the same as" not in again.out
 
 
+def test_another_data_set_is_judged_by_its_own_protocol(finished: Outcome, toy: Path, tmp_path: Path) -> None:
+    output, cache = tmp_path / "numbers.json", f"image.cache_dir={tmp_path / 'cache'}"
+    given = [f"run={finished.run}", "dataset=market1501", f"dataset.root={toy}", f"output={output}", cache]
+    for more, expected in ((["dataset.protocol=no_camera"], "no_camera"), ([], "market1501")):
+        in_process("eval.py", *given, *more).check()
+        assert json.loads(output.read_text())["protocol"].startswith(expected)
+    in_process("eval.py", *given, "dataset.protocol=no_camera", "eval.protocol=cross_camera_only").check()
+    assert json.loads(output.read_text())["protocol"].startswith("cross_camera_only")
+
+
 def test_eval_without_a_word_takes_the_run_that_wrote_last(finished: Outcome, tmp_path: Path) -> None:
     for name, age in {"12-00-00_new": 10, "13-00-00_old": 1000}.items():
         run = shutil.copytree(finished.run, tmp_path / "runs" / "2026-01-01" / name)
@@ -172,6 +183,16 @@ def test_eval_without_a_word_takes_the_run_that_wrote_last(finished: Outcome, tm
 
 
 # --- other ways to train
+
+
+def test_a_network_that_looks_at_cameras_is_judged_as_it_was_trained(toy: Path, tmp_path: Path) -> None:
+    vit = ["backbone=timm", "backbone.name=test_vit", "backbone.cameras=auto", "image.size=[64,32]"]
+    run = in_process("train.py", *small(toy, tmp_path, *vit)).check().run
+    seen = sorted({r.camid for r in records(toy / "bounding_box_train")})
+    trained = load_trained(run / "checkpoints" / "last.ckpt")
+    assert list(trained.embedder.backbone.cameras) == seen
+    again = in_process("eval.py", f"run={run}", f"image.cache_dir={tmp_path / 'cache'}").check()
+    assert "the same as" in again.out
 
 
 def test_validation_chooses_the_checkpoint_that_is_reported(toy: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def epoch(data: ReIDData, number: int = 0, rank: int = 0, world_size: int = 1) -
 
 def same(a: Batches, b: Batches) -> bool:
     return len(a) == len(b) and all(
-        torch.equal(p, q) and torch.equal(x, y) for (p, x), (q, y) in zip(a, b, strict=True)
+        torch.equal(p, q) and torch.equal(x, y) for (p, x, _), (q, y, _) in zip(a, b, strict=True)
     )
 
 
@@ -63,13 +63,13 @@ def test_batches_hold_the_pictures_of_their_labels(split: Split, tmp_path: Path,
     assert data.batch_images == 4
     assert data.num_classes == 5
     seen = []
-    for images, labels in batches:
+    for images, labels, camids in batches:
         assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
         assert images.shape == (len(labels), 3, *SIZE)
-        for image, label in zip(images, labels.tolist(), strict=True):
+        for image, label, camera in zip(images, labels.tolist(), camids.tolist(), strict=True):
             pid, camid, n = colour(image)
             assert pid == sorted(PIDS)[label]
-            assert camid in (1, 2, 3)
+            assert camid == camera
             assert n == 0
         found, counts = labels.unique(return_counts=True)
         assert counts.tolist() == [2] * len(found)
@@ -99,9 +99,9 @@ def test_validation_is_query_then_gallery_with_the_index_of_each_image(split: Sp
     data = ReIDData(split, image_size=SIZE, identities=2, images=2, validation=validation, eval_batch=4)
     for _ in range(2):
         batches = list(data.val_dataloader())
-        assert [len(images) for images, _ in batches] == [4, 2]
-        assert torch.cat([index for _, index in batches]).tolist() == [0, 1, 2, 3, 4, 5]
-        assert [colour(image) for images, _ in batches for image in images] == [
+        assert [len(images) for images, _, _ in batches] == [4, 2]
+        assert torch.cat([index for _, index, _ in batches]).tolist() == [0, 1, 2, 3, 4, 5]
+        assert [colour(image) for images, _, _ in batches for image in images] == [
             (3, 1, 9), (4, 1, 9), (3, 2, 8), (3, 2, 9), (4, 2, 8), (4, 2, 9),
         ]  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_unreadable_images_are_counted_and_their_identities_leave_no_gap(
     assert data.num_classes == 4
     assert data.steps_per_epoch() == 2
     kept = [7, 12, 50, 99]
-    for images, labels in epoch(data):
+    for images, labels, _ in epoch(data):
         assert [colour(image)[0] for image in images] == [kept[label] for label in labels]
 
 
@@ -160,7 +160,7 @@ def test_unreadable_validation_image_is_left_out_or_told(split: Split) -> None:
     for skip in (True, False):
         data = ReIDData(split, image_size=SIZE, identities=2, images=2, validation=validation, skip_unreadable=skip)
         if skip:
-            assert sum(len(index) for _, index in data.val_dataloader()) == len(readable)
+            assert sum(len(index) for _, index, _ in data.val_dataloader()) == len(readable)
             assert data.validation_images.records == readable
         else:
             with pytest.raises(UserError, match="not a readable image") as caught:

@@ -71,7 +71,7 @@ def test_embeddings_have_length_one(pooling: str, feature: str) -> None:
 def test_classify_gives_the_feature_before_the_bnneck_and_logits_of_the_one_after(training: bool) -> None:
     net, images = tiny.embedder().train(training), tiny.images(6)
     copy = tiny.embedder().train(training)  # its BatchNorm moves as that of ``net`` does
-    feature, logits = net.classify(images)
+    feature, logits, _ = net.classify(images)
     raw = pooled_by_hand(copy, images)
     statistics = raw if training else None
     mean = statistics.mean(0) if training else net.bnneck.running_mean.double().numpy()

@@ -122,7 +122,7 @@ def scores(*values: float) -> Callable[[object], dict[str, float]]:
     return lambda features: {"mAP": left.pop(0)}
 
 
-VALIDATION = [(tiny.images(4, seed=9), torch.arange(4))]
+VALIDATION = [(tiny.images(4, seed=9), torch.arange(4), torch.ones(4).long())]
 
 
 def test_files_of_a_fit(tmp_path: Path) -> None:

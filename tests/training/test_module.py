@@ -44,7 +44,7 @@ def plain_loop(net: nn.Module, data: list[Batch], rates: list[float]) -> list[di
     net.train()
     optimizer = torch.optim.SGD(net.parameters(), lr=rates[0], momentum=0.9, weight_decay=1e-3)
     gradients = []
-    for (images, labels), rate in zip(data, rates, strict=True):
+    for (images, labels, _), rate in zip(data, rates, strict=True):
         optimizer.param_groups[0]["lr"] = rate
         optimizer.zero_grad()
         feature = net.backbone((images / 255 - mean) / std).mean((2, 3))
@@ -86,7 +86,7 @@ def test_images_pass_the_augmentation_first(tmp_path: Path) -> None:
     data, watch, plain = batches(1), Watch(), tiny.embedder()
     mirror: Callable[[Tensor, torch.Generator], Tensor] = lambda images, generator: images.flip(-1)  # noqa: E731
     fit(tmp_path, module(augment=mirror), data, callbacks=[watch])
-    gradients = plain_loop(plain, [(data[0][0].flip(-1), data[0][1])], [0.05])
+    gradients = plain_loop(plain, [(data[0][0].flip(-1), *data[0][1:])], [0.05])
     torch.testing.assert_close(watch.gradients, gradients, rtol=1e-3, atol=1e-5)
 
 
@@ -208,12 +208,12 @@ def test_validation_scores_the_embeddings_of_all_images_in_order(tmp_path: Path)
         return {"mAP": 0.25, "rank-1": 0.5}
 
     net = module(embedder=tiny.embedder(dropout=0.5), score=score)
-    validation = [(tiny.images(n, seed=50 + n), torch.arange(n)) for n in (5, 3)]
+    validation = [(tiny.images(n, seed=50 + n), torch.arange(n), torch.ones(n).long()) for n in (5, 3)]
     trainer = fit(tmp_path, net, batches(2), epochs=2, validation=validation)
     assert len(found) == 2  # no epoch sees the images of the one before
     assert found[1].dtype == np.float32
     with torch.no_grad():
-        expected = net.embedder.eval()(torch.cat([images for images, _ in validation]))
+        expected = net.embedder.eval()(torch.cat([images for images, _, _ in validation]))
     np.testing.assert_allclose(found[1], expected, atol=1e-6)
     assert not np.allclose(found[0], found[1], atol=1e-3)
     assert {k: float(v) for k, v in trainer.callback_metrics.items()} == {"val_mAP": 0.25, "val_rank-1": 0.5}

@@ -36,7 +36,7 @@ def counting(start: int = 0) -> Objective:
 
 
 def batches(*sizes: int) -> list[Batch]:
-    return [(tiny.images(n), torch.zeros(n, dtype=torch.int64)) for n in sizes]
+    return [(tiny.images(n), *(torch.zeros(2, n, dtype=torch.int64))) for n in sizes]
 
 
 def log(folder: Path) -> TrainLog:

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Self
@@ -24,8 +24,12 @@ class Backbone(nn.Sequential):
         mean, std: the normalisation its weights were trained with, for RGB in 0..1.
         origin: where its weights came from, for the run's opening lines and its record.
         inside: the submodule in whose names people speak of stages and publish weights; "" for the backbone itself.
+        cameras: the camids that it knows, if it looks at the camera of an image as well (side information embeddings).
+        sides: stages after which auxiliary classifiers sit in training, with the channels of the maps there.
         checkpointing: whether training computes activations a second time instead of keeping them (Chen et al. 2016).
     """
+
+    _camids: Tensor
 
     def __init__(
         self,
@@ -37,11 +41,15 @@ class Backbone(nn.Sequential):
         std: tuple[float, float, float] = IMAGENET_STD,
         origin: str = "from scratch",
         inside: str = "",
+        cameras: Sequence[int] = (),
+        sides: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__(stages)
         self.name, self.channels = name, channels
         self.mean, self.std, self.origin = mean, std, origin
         self.inside, self.checkpointing = inside, False
+        self.cameras, self.sides = tuple(sorted(cameras)), dict(sides or {})
+        self.register_buffer("_camids", torch.tensor(self.cameras, dtype=torch.int64), persistent=False)
         self._frozen: tuple[nn.Module, ...] = ()
 
     @property
@@ -79,8 +87,15 @@ class Backbone(nn.Sequential):
             module.training = False
         return self
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Normalised images [B, 3, H, W] -> feature map [B, C, h, w]."""
+    def forward(self, images: Tensor, camids: Tensor | None = None) -> Tensor:
+        """Normalised images [B, 3, H, W], and where ``cameras`` their camids int64 [B] -> feature map [B, C, h, w].
+
+        Raises:
+            UserError: a network that looks at cameras is given none, or one that it does not know.
+        """
+        if self.cameras:
+            (stage,) = self
+            return stage(images, self.camera_rows(camids))
         if not (self.checkpointing and self.training and torch.is_grad_enabled()) or self.inside:
             return super().forward(images)
         layers, features = [module for _, module in self.layers()], images
@@ -91,6 +106,29 @@ class Backbone(nn.Sequential):
             )
         return features
 
+    def with_sides(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The same, and the maps [B, c, h, w] on the way, after the stages that ``sides`` names."""
+        found, features = [], images
+        for name, stage in self.named_children():
+            features = stage(features)
+            if name in self.sides:
+                found.append(features)
+        return features, found
+
+    def camera_rows(self, camids: Tensor | None) -> Tensor:
+        """Camids int64 [B] -> the place of each among ``cameras``, int64 [B]. UserError for none or an unknown one."""
+        if camids is None:
+            raise UserError(
+                f"{self.name} was made with backbone.cameras: give the camid of each image, camids int64 [B]"
+            )
+        rows = torch.searchsorted(self._camids, camids).clamp(max=len(self.cameras) - 1)
+        if (strange := self._camids[rows] != camids).any():
+            raise UserError(
+                f"camera {int(camids[strange][0])} is none of those that {self.name} was made with "
+                f"(backbone.cameras={list(self.cameras)}): such a network can only embed what its own cameras saw"
+            )
+        return rows
+
     def save_memory(self) -> Self:
         """Turn ``checkpointing`` on.
 
@@ -98,8 +136,10 @@ class Backbone(nn.Sequential):
         move the statistics of batch normalisation twice a step.
 
         Raises:
-            UserError: a network from elsewhere that cannot.
+            UserError: a network from elsewhere that cannot, or one with auxiliary classifiers.
         """
+        if self.sides:
+            raise UserError("backbone.checkpointing and backbone.auxiliary do not go together: choose one")
         self.checkpointing = True
         if self.inside:
             try:

@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import timm
@@ -31,6 +31,8 @@ def build(
     drop_path: float | None = None,
     patch_stride: int | None = None,
     tokens: str | None = None,
+    cameras: Sequence[int] | str | None = None,
+    camera_weight: float = 3.0,
     image_size: Sequence[int] | None = None,
 ) -> Backbone:
     """A timm model up to its last feature map.
@@ -45,12 +47,18 @@ def build(
         patch_stride: of a vision transformer; below the patch size patches overlap (He et al., TransReID, ICCV 2021).
         tokens: of a vision transformer: "patches" (default) gives a map of these, "class" the class token alone, as a
             map of 1 x 1.
+        cameras: of a vision transformer: the camids for each of which an embedding is learnt and added to all tokens
+            (side information embeddings, He et al. 2021, section 3.3). The network then wants the camera of each image,
+            and knows no others. A config may say "auto": the cameras of the training images.
+        camera_weight: lambda, what these embeddings are multiplied by. The authors' code has 3.0.
         image_size: (height, width), for families that are made for one size and can be made for another.
 
     Raises:
         UserError: unknown name, an option that the family lacks, weights that cannot be had or do not fit.
     """
-    body = Body(_create(name, last_stride, drop_path, image_size), tokens)
+    net = _create(name, last_stride, drop_path, image_size)
+    known = _cameras(cameras, net, name)
+    body = Body(net, tokens, cameras=len(known), camera_weight=camera_weight)
     if patch_stride is not None:
         _overlap(body.net, name, patch_stride)
     published = body.net.pretrained_cfg
@@ -61,6 +69,7 @@ def build(
         mean=tuple(published["mean"]),
         std=tuple(published["std"]),
         inside="body.net",
+        cameras=known,
     )
     return fill(
         backbone,
@@ -74,9 +83,12 @@ def build(
 class Body(nn.Module):
     """Images [B, 3, H, W] -> the model's features as a map [B, C, h, w], whatever their layout."""
 
-    def __init__(self, net: Any, tokens: str | None) -> None:
+    def __init__(self, net: Any, tokens: str | None, *, cameras: int = 0, camera_weight: float = 3.0) -> None:
         super().__init__()
         self.net = net
+        self._camera_weight = camera_weight
+        if cameras:
+            self.cameras = nn.Parameter(nn.init.trunc_normal_(torch.empty(cameras, 1, net.embed_dim), std=0.02))
         self._prefix = int(getattr(net, "num_prefix_tokens", 0))
         if tokens not in (None, *TOKENS):
             raise UserError(f"backbone.tokens={tokens} is unknown: choose {' or '.join(TOKENS)}")
@@ -84,11 +96,16 @@ class Body(nn.Module):
             raise UserError("backbone.tokens=class is for vision transformers with a class token; this net has none")
         self._class = tokens == "class"
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, cameras: Tensor | None = None) -> Tensor:
+        """Images [B, 3, H, W], rows of ``self.cameras`` int64 [B] where it has them -> [B, C, h, w]."""
+        hook = self.net.norm_pre.register_forward_pre_hook(self._with(cameras)) if cameras is not None else None
         try:
             features = self.net.forward_features(images)
         except (AssertionError, ValueError, IndexError) as error:
             raise RuntimeError(f"{type(error).__name__}: {error}") from error  # as torch's own layers say it
+        finally:
+            if hook is not None:
+                hook.remove()
         if not isinstance(features, Tensor):
             raise RuntimeError(f"its features are a {type(features).__name__}, not a map")
         if features.ndim == 4:
@@ -100,6 +117,21 @@ class Body(nn.Module):
         patches = features[:, self._prefix :]
         height, width = _grid(images, patches.shape[1], self.net)
         return patches.mT.unflatten(2, (height, width))
+
+    def _with(self, cameras: Tensor) -> Callable[[nn.Module, tuple[Tensor]], Tensor]:
+        """What adds the cameras' embeddings to all tokens, after those of their positions."""
+        side = self._camera_weight * self.cameras[cameras]  # [B, 1, C]
+        return lambda _, tokens: tokens[0] + side
+
+
+def _cameras(cameras: Sequence[int] | str | None, net: Any, name: str) -> tuple[int, ...]:
+    if cameras is None:
+        return ()
+    if not isinstance(getattr(net, "norm_pre", None), nn.Module):
+        raise UserError(f"backbone.cameras is for plain vision transformers; {name} has no such option")
+    if isinstance(cameras, str) or not cameras or not all(type(c) is int for c in cameras):
+        raise UserError(f"backbone.cameras={cameras} must be a list of camids, as [1,2,3], or in training auto")
+    return tuple(sorted(set(cameras)))
 
 
 def _channels_last(net: Any) -> bool:

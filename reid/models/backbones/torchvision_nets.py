@@ -34,6 +34,7 @@ def build(
     weights: str | None = None,
     last_stride: int | None = None,
     drop_path: float | None = None,
+    auxiliary: bool = False,
 ) -> Backbone:
     """A torchvision network up to its last feature map.
 
@@ -46,12 +47,16 @@ def build(
             is the original.
         drop_path: how often the deepest residual branch is left out in training (Huang et al. 2016), the others in
             proportion to their depth; for convnext_tiny and efficientnet_b0.
+        auxiliary: two more classifiers on the way, which training alone uses (Szegedy et al., CVPR 2015, section 5);
+            for googlenet.
 
     Raises:
         UserError: unknown name or option, weights that cannot be had or do not fit.
     """
     if name not in CHANNELS:
         raise unknown("backbone.name", name, CHANNELS)
+    if auxiliary and name != "googlenet":
+        raise UserError(f"backbone.auxiliary is for googlenet; {name} has no such option")
     inception = name in ("googlenet", "inception_v3")
     extra: dict[str, Any] = {"aux_logits": False, "init_weights": True, "transform_input": False} if inception else {}
     if drop_path is not None:
@@ -67,7 +72,8 @@ def build(
         stages["relu"] = nn.ReLU(inplace=True)
     # The published Inception weights were trained on pixels in -1..1.
     mean, std = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)) if inception else (IMAGENET_MEAN, IMAGENET_STD)
-    backbone = Backbone(stages, name=name, channels=CHANNELS[name], mean=mean, std=std)
+    sides = {"inception4a": 512, "inception4d": 528} if auxiliary else {}
+    backbone = Backbone(stages, name=name, channels=CHANNELS[name], mean=mean, std=std, sides=sides)
     return fill(
         backbone, pretrained, weights, download=lambda: _published(name), source="ImageNet, torchvision IMAGENET1K_V1"
     )

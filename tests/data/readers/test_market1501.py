@@ -105,3 +105,22 @@ def test_foreign_naming_is_told_with_an_example(root: Path) -> None:
         file.rename(root / "query" / f"person{i}.jpg")
     with pytest.raises(UserError, match=r"query: none of its 2 images is named like .*\(first: person0.jpg\)"):
         read(root)
+
+
+def test_distractors_join_the_gallery_as_nobody(root: Path, tmp_path: Path) -> None:
+    more = tmp_path / "images"
+    more.mkdir()
+    for name in ("0000_c4s1_000001_00.jpg", "7_c2.jpg", "passer-by.png", "notes.txt"):
+        (more / name).write_bytes(b"")
+    plain, enlarged = read(root), read(root, distractors=str(more))
+    assert (enlarged.train, enlarged.query) == (plain.train, plain.query)
+    assert enlarged.gallery[: len(plain.gallery)] == plain.gallery
+    assert table(enlarged.gallery[len(plain.gallery) :]) == [
+        ("0000_c4s1_000001_00.jpg", 0, 4), ("7_c2.jpg", 0, 2), ("passer-by.png", 0, -1),
+    ]  # fmt: skip
+    assert enlarged.name == "market1501 (+3 distractors)"
+
+
+def test_missing_distractors_are_told_by_their_option(root: Path) -> None:
+    with pytest.raises(UserError, match="dataset.distractors=.*nowhere is not a folder"):
+        read(root, distractors=root / "nowhere")

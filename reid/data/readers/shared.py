@@ -1,0 +1,136 @@
+"""What readers share: the pictures of a folder, what file names say, and whether a published set is all there."""
+
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reid.data.records import Record, Split
+from reid.errors import UserError
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
+Counts = Mapping[str, tuple[int, int]]  # "train", "query", "gallery" -> (identities, images)
+
+
+def open_root(root: str | Path, folders: Sequence[str]) -> Path:
+    """The folder of a data set, in which these ``folders`` lie.
+
+    Raises:
+        UserError: it is no folder, or one of them is missing; a root that is one level too high or low is told.
+    """
+    root = Path(root).expanduser()
+    listing = " and ".join(filter(None, [", ".join(f"{f}/" for f in folders[:-1]), f"{folders[-1]}/"]))
+    if not root.is_dir():
+        raise UserError(f"dataset.root={root} is not a folder: point it at the folder that holds {listing}")
+    missing = [folder for folder in folders if not (root / folder).is_dir()]
+    if missing:
+        for candidate in [root.parent, *sorted(p for p in root.iterdir() if p.is_dir())]:
+            if all((candidate / folder).is_dir() for folder in folders):
+                raise UserError(
+                    f"dataset.root={root} has no folder '{missing[0]}': did you mean dataset.root={candidate}?"
+                )
+        raise UserError(f"dataset.root={root} has no folder '{missing[0]}': it must hold {listing}")
+    return root
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The image files directly in ``folder``, sorted. UserError if there is none."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder")
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UserError(f"{folder} holds no .jpg or .png image")
+    return files
+
+
+def named(
+    files: Sequence[Path], pattern: re.Pattern[str], example: str, record: Callable[[Path, re.Match[str]], Record]
+) -> tuple[Record, ...]:
+    """``record(file, match)`` of every file whose name matches at its start; others are litter and left out.
+
+    Raises:
+        UserError: none matches; ``example`` says how they should be named.
+    """
+    records = [record(f, m) for f in files if (m := pattern.match(f.name))]
+    if not records:
+        raise UserError(
+            f"{files[0].parent}: none of its {len(files)} images is named like {example} (first: {files[0].name})"
+        )
+    return tuple(records)
+
+
+def warn_of_counts(split: Split, published: Counts) -> None:
+    """Say loudly where a set is not what was published: then its numbers compare with nobody's."""
+    found = {part: _counts(getattr(split, part)) for part in published}
+    wrong = [
+        f"{part} has {found[part][1]} images of {found[part][0]} identities instead of {images} of {identities}"
+        for part, (identities, images) in published.items()
+        if found[part] != (identities, images)
+    ]
+    if wrong:
+        log.warning("%s in %s is not the published set: %s", split.name, split.root, "; ".join(wrong))
+
+
+def warn_of_overlap(split: Split) -> None:
+    """Say loudly that training and test share identities."""
+    both = {r.pid for r in split.train} & {r.pid for r in split.query}
+    if both:
+        log.warning(
+            "%d identities are in train and in query of %s (first: %s): numbers on such a set mean little",
+            len(both), split.root, min(both),
+        )  # fmt: skip
+
+
+def warn_of_total(split: Split, identities: int, images: int) -> None:
+    """As ``warn_of_counts`` where chance decides which part a picture is in: counts the pictures of all parts, once."""
+    found = _counts({r.path: r for r in split.train + split.query + split.gallery}.values())
+    if found != (identities, images):
+        log.warning(
+            "%s in %s is not the published set: it has %d images of %d identities instead of %d of %d",
+            split.name, split.root, found[1], found[0], images, identities,
+        )  # fmt: skip
+
+
+def check_trial(trial: int, count: int | None = None) -> None:
+    """UserError unless ``trial`` is 0 or more, and below ``count`` where a set has only so many."""
+    if trial < 0 or (count is not None and trial >= count):
+        known = "0 or more" if count is None else f"from 0 to {count - 1}"
+        raise UserError(f"dataset.trial={trial} must be a whole number, {known}")
+
+
+def half(trial: int, *views: Sequence[Record]) -> frozenset[int]:
+    """Half (rounded down) of the identities that every view shows, to train on; another half in each trial.
+
+    Drawn as ``np.random.default_rng([trial, 0x4A1F]).permutation(sorted identities)``, its first half.
+
+    Raises:
+        UserError: the trial is negative, or the views share fewer than two identities.
+    """
+    check_trial(trial)
+    people = sorted(set.intersection(*({r.pid for r in view} for view in views)))
+    if len(people) < 2:
+        folders = " and ".join(str(view[0].path.parent) for view in views)
+        raise UserError(f"{folders}: {len(people)} identities are in every view, at least two are needed")
+    return frozenset(np.random.default_rng([trial, 0x4A1F]).permutation(people)[: len(people) // 2].tolist())
+
+
+def two_views(
+    name: str, root: Path, query: Sequence[Record], gallery: Sequence[Record], train: Collection[int]
+) -> Split:
+    """A split where one view is searched in the other; of the identities in ``train`` both views are trained on."""
+    return Split(
+        name=name,
+        root=root,
+        train=tuple(r for r in (*query, *gallery) if r.pid in train),
+        query=tuple(r for r in query if r.pid not in train),
+        gallery=tuple(r for r in gallery if r.pid not in train),
+    )
+
+
+def _counts(records: Iterable[Record]) -> tuple[int, int]:
+    pids = [r.pid for r in records]
+    return len(set(pids)), len(pids)
