@@ -1,7 +1,7 @@
 """A composed config -> the arguments of a run's functions. The config object goes no further than here."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -154,13 +154,13 @@ def image_size(size: Any) -> tuple[int, int]:
     raise UserError(f"image.size={size} must be [height,width] in pixels, as image.size=[256,128]")
 
 
-def json_file(given: str | None) -> Path | None:
-    """Where ``output=`` wants its JSON; UserError for a folder, or a file in one that does not exist."""
+def output_file(given: str | None, kinds: Sequence[str] = (".json",)) -> Path | None:
+    """Where ``output=`` wants its file; UserError unless its name ends in one of ``kinds`` and its folder exists."""
     if not given:
         return None
     output = Path(given).expanduser()
-    if output.is_dir() or not output.parent.is_dir():
-        raise UserError(f"output={output} must be a JSON file in a folder that exists")
+    if output.suffix.lower() not in kinds or output.is_dir() or not output.parent.is_dir():
+        raise UserError(f"output={output} must be a {' or '.join(kinds)} file in a folder that exists")
     return output
 
 

@@ -51,7 +51,9 @@ def read_split(node: DictConfig, seed: int, whole: bool = False) -> tuple[Split,
     reader = {k: v for k, v in given.items() if k not in _NOT_READ}
     if _takes(reader.get("_target_"), "name"):
         reader["name"] = str(node.name)
-    split = replace(build(OmegaConf.create(reader), "dataset"), name=str(node.name))
+    split: Split = build(OmegaConf.create(reader), "dataset")
+    if "name" not in reader:
+        split = replace(split, name=str(node.name))
     if whole:
         return split, None
     if node.get("limit_identities"):

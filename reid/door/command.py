@@ -34,7 +34,7 @@ def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
     def contained(cfg: DictConfig) -> object:
         try:
             return task(cfg)
-        except (UserError, OmegaConfBaseException) as error:
+        except (UserError, OmegaConfBaseException, HydraException) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # the launcher decides what one failed job means for the others
             _leave(error if isinstance(error, UserError) else _explain(error, config_name))

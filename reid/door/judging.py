@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from reid.door import check, stored
-from reid.door.arguments import cache_folder, json_file
+from reid.door.arguments import cache_folder, output_file
 from reid.door.build import read_split
 from reid.errors import UserError
 from reid.runs.folder import RunFolder
@@ -25,7 +25,7 @@ def judging(cfg: DictConfig) -> Callable[[], Any]:
     check.value("eval.features", cfg.eval.features, str | None)
     beside = Beside(cfg.eval.index, cfg.eval.translate)
     rerank = _rerank(cfg.eval.rerank)
-    output = json_file(cfg.output)
+    output = output_file(cfg.output)
     if cfg.eval.features is not None:
         return _of_features(cfg, rerank, beside, output)
     if cfg.eval.compare is not None:

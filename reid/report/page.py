@@ -9,9 +9,9 @@ import numpy as np
 from reid import files
 from reid.report.charts import Series, line_chart
 from reid.report.curves import log_series
+from reid.report.frame import page_frame, pairs
 from reid.report.pictures import picture_html
 from reid.report.ranked import RankedImage, RankedQuery
-from reid.report.style import CSS
 from reid.report.text import HEADLINE, interval, number, percent, scientific, short
 
 _CMC_RANKS = 50
@@ -62,24 +62,8 @@ def write_report(
         _ranking(ranked),
         _config(config),
     ]
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        # The browser itself refuses any request, should a later edit add one by mistake.
-        '<meta http-equiv="Content-Security-Policy"'
-        " content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-        f"<title>{html.escape(title)}</title><style>{CSS}</style></head>\n"
-        f"<body><main>\n{chr(10).join(section for section in sections if section)}\n</main></body></html>\n"
-    )
     # A file name may hold bytes that are no text; they must not cost the page.
-    files.write(path, page)
-
-
-def _pairs(pairs: Mapping[str, str], css: str) -> str:
-    items = "".join(
-        f"<div><dt>{html.escape(str(key))}</dt><dd>{html.escape(str(value))}</dd></div>" for key, value in pairs.items()
-    )
-    return f'<dl class="{css}">{items}</dl>'
+    files.write(path, page_frame(title, sections))
 
 
 def _headline(metrics: Mapping[str, object]) -> str:
@@ -99,12 +83,12 @@ def _headline(metrics: Mapping[str, object]) -> str:
         f'<section class="card headline"><dl class="numbers">{numbers}</dl>'
         '<div class="measured"><h2>Protocol</h2>'
         f'<p class="stamp">{html.escape(str(metrics.get("protocol") or "not stated"))}</p>'
-        f"{_pairs({key: value for key, value in facts.items() if value}, 'pairs')}</div></section>"
+        f"{pairs({key: value for key, value in facts.items() if value}, 'pairs')}</div></section>"
     )
 
 
 def _summary(summary: Mapping[str, str]) -> str:
-    return f'<section><h2>The run</h2><div class="card">{_pairs(summary, "facts")}</div></section>' if summary else ""
+    return f'<section><h2>The run</h2><div class="card">{pairs(summary, "facts")}</div></section>' if summary else ""
 
 
 def _training(log: Sequence[Mapping[str, object]]) -> str:
@@ -199,7 +183,7 @@ def _query(query: RankedQuery) -> str:
     )
     return (
         f'<article class="card query"><div class="asked"><div class="frame">{picture_html(query.path, alt)}</div>'
-        f"{_pairs(facts, '')}</div>{gallery}</article>"
+        f"{pairs(facts, '')}</div>{gallery}</article>"
     )
 
 

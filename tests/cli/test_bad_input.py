@@ -212,7 +212,7 @@ CASES = [
     judge("data set is not there", "run={run}", "dataset=market1501", "dataset.root={work}/none",
           says=["dataset.root={work}/none is not a folder"]),
     judge("output in no folder", "run={run}", "output={work}/none/x", says=["output={work}/none/x", "exists"]),
-    judge("output is a folder", "run={run}", "output={work}", says=["output={work} must be a JSON file"]),
+    judge("output is a folder", "run={run}", "output={work}", says=["output={work} must be a .json file"]),
     judge("judged feature", "run={run}", "eval.feature=foo", says=["eval.feature=foo is unknown"]),
     judge("judged protocol", "run={run}", "eval.protocol=foo", says=["protocol='foo' is unknown", "no_camera"]),
     judge("judging batch", "run={run}", "eval.batch_size=x", says=["eval.batch_size=x must be a whole"]),
