@@ -149,7 +149,7 @@ def _structural(
         return sights.met(seen, shapes, out)
     if name in ("permute", "transpose", "t"):
         return _moved(name, first, a, ndim)
-    if name == "glu" and a["dim"] % ndim not in first.dims:
+    if name in ("glu", "flip") and not first.dims.keys() & set(_dims(a.get("dims", a.get("dim")), ndim)):
         return first
     if name in _REDUCTIONS:
         dims = _dims(a.get("dim"), ndim)

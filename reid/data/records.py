@@ -41,13 +41,15 @@ class Split:
     def describe(self) -> dict[str, object]:
         """Counts of each part and a fingerprint of the whole: equal fingerprints mean the same files, bytes uncounted.
 
-        The fingerprint covers names, identities, cameras and file sizes, so it survives a move of the folder.
+        The fingerprint covers names, labels and file sizes, so it survives a move of the folder.
         """
         parts = {"train": self.train, "query": self.query, "gallery": self.gallery}
         digest = hashlib.sha256()
         for part, records in parts.items():
             for r in records:
-                digest.update(f"{part}|{r.path.name}|{r.pid}|{r.camid}|{r.path.stat().st_size}\n".encode())
+                more = [f"{v}" for v in (r.clothes, r.track, r.time) if v is not None]
+                line = "|".join([part, r.path.name, f"{r.pid}", f"{r.camid}", *more, f"{r.path.stat().st_size}"])
+                digest.update(f"{line}\n".encode())
         counts = {
             part: {
                 "images": len(records),
@@ -67,6 +69,12 @@ def pids(records: Iterable[Record]) -> np.ndarray:
 def camids(records: Iterable[Record]) -> np.ndarray:
     """The cameras of ``records`` as int64 [N]."""
     return np.array([r.camid for r in records], dtype=np.int64)
+
+
+def told(records: Sequence[Record], field: str) -> np.ndarray | None:
+    """What a set may tell beside identity and camera ("clothes", "track" or "time") as [N]; None unless all have it."""
+    column = [getattr(r, field) for r in records]
+    return None if None in column else np.array(column)
 
 
 def labels(records: Sequence[Record]) -> np.ndarray:

@@ -1,6 +1,7 @@
 """A composed anatomy config -> what to show: one network, several side by side, or a lesson."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def _compare(nodes: list[DictConfig], size: tuple[int, int], runs: Path, output:
     reached = {name: found.to_dict() for name, found in accuracies(runs, image_size=size).items()}
     networks = []
     for node in nodes:
-        networks.append(_analysed(node, size))
+        networks.append(_plain(*_analysed(node, size)))
         print(f"{networks[-1]['backbone']}, weights {networks[-1]['weights']}", flush=True)
     print(f"\n{comparison_text(networks, accuracy=reached)}")
     _write(output, {
@@ -68,23 +69,27 @@ def _compare(nodes: list[DictConfig], size: tuple[int, int], runs: Path, output:
 
 
 def _one(node: DictConfig, size: tuple[int, int], output: Path | None) -> None:
-    from reid.anatomy import analyse, table
+    from reid.anatomy import table
     from reid.report.anatomy_page import anatomy_page
 
-    backbone, _ = backbone_of(node)
-    found = analyse(backbone, (3, *size))
-    print(f"{backbone.name}, weights {backbone.origin}\n\n{table(found)}")
+    found, weights = _analysed(node, size)
+    print(f"{found.network}, weights {weights}\n\n{table(found)}")
     _write(output, {
-        ".html": lambda: anatomy_page(found.to_dict(), title=backbone.name, weights=backbone.origin),
-        ".json": lambda: {"backbone": backbone.name, "weights": backbone.origin, **found.to_dict()},
+        ".html": lambda: anatomy_page(found.to_dict(), title=found.network, weights=weights),
+        ".json": lambda: _plain(found, weights),
     })  # fmt: skip
 
 
-def _analysed(node: DictConfig, size: tuple[int, int]) -> dict[str, Any]:
+def _analysed(node: DictConfig, size: tuple[int, int]) -> tuple[Any, str]:
+    """The Anatomy of a backbone under the name that people know it by, and where its weights came from."""
     from reid.anatomy import analyse
 
     backbone, _ = backbone_of(node)
-    return {"backbone": backbone.name, "weights": backbone.origin, **analyse(backbone, (3, *size)).to_dict()}
+    return replace(analyse(backbone, (3, *size)), network=backbone.name), backbone.origin
+
+
+def _plain(found: Any, weights: str) -> dict[str, Any]:
+    return {"backbone": found.network, "weights": weights, **found.to_dict()}
 
 
 def _write(output: Path | None, kinds: dict[str, Callable[[], Any]]) -> None:

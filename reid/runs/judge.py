@@ -1,5 +1,6 @@
 """A trained embedder and a split -> the numbers, and the pictures beside them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from reid.data.records import Split, camids, pids
+from reid.data.records import Record, Split, camids, pids, told
 from reid.data.store import Images, open_images
 from reid.evaluation import Evaluation, Protocol, Rerank, check_labels, evaluate, ranked_gallery
 from reid.evaluation.protocols import named_protocol
@@ -16,6 +17,7 @@ from reid.models.extract import View, extract
 from reid.report import RankedImage, RankedQuery, choose_queries
 
 RANKED = 10
+_TOLD = {"clothes": "clothes", "tracks": "track", "times": "time"}
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,7 @@ class Judgement:
         lists = ranked_gallery(
             self.query_features[index],
             self.gallery_features,
-            query_pids=pids(query),
-            query_camids=camids(query),
-            gallery_pids=pids(self.gallery.records),
-            gallery_camids=camids(self.gallery.records),
+            **_labels(query, self.gallery.records),
             protocol=self.how.protocol,
             distance=self.how.distance,
             k=RANKED,
@@ -105,10 +104,7 @@ def score(
     return evaluate(
         query_features,
         gallery_features,
-        query_pids=pids(query),
-        gallery_pids=pids(gallery),
-        query_camids=camids(query),
-        gallery_camids=camids(gallery),
+        **_labels(query, gallery),
         protocol=how.rules(),
         rerank=how.rerank,
     )
@@ -116,14 +112,16 @@ def score(
 
 def refuse_hopeless(split: Split, protocol: str, distance: str) -> None:
     """Raise now what ``judge`` would raise after training: an unknown protocol, a reserved query, nothing to find."""
-    check_labels(
-        query_pids=pids(split.query),
-        gallery_pids=pids(split.gallery),
-        query_camids=camids(split.query),
-        gallery_camids=camids(split.gallery),
-        protocol=protocol,
-        distance=distance,
-    )
+    check_labels(**_labels(split.query, split.gallery), protocol=protocol, distance=distance)
+
+
+def _labels(query: Sequence[Record], gallery: Sequence[Record]) -> dict[str, Any]:
+    """All that the records tell, as ``evaluate`` names it."""
+    columns = {}
+    for side, records in (("query", query), ("gallery", gallery)):
+        columns |= {f"{side}_pids": pids(records), f"{side}_camids": camids(records)}
+        columns |= {f"{side}_{name}": told(records, field) for name, field in _TOLD.items()}
+    return columns
 
 
 def metrics(judgement: Judgement, **facts: Any) -> dict[str, Any]:

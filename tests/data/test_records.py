@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid.data.records import Record, Split, camids, first_identities, hold_out, labels, pids
+from reid.data.records import Record, Split, camids, first_identities, hold_out, labels, pids, told
 from reid.errors import UserError
 
 
@@ -23,6 +23,13 @@ def random_split(seed: int, identities: int = 40) -> Split:
         for _ in range(rng.integers(1, 4))
     ]
     return Split("made", Path("root"), records(*found), records((1000, 1)), records((1000, 2)))
+
+
+def test_what_is_told_is_told_of_all_or_of_none() -> None:
+    dressed = [Record(Path("a.jpg"), 1, 1, clothes=c) for c in (3, 0)]
+    assert told(dressed, "clothes").tolist() == [3, 0]
+    assert told([*dressed, Record(Path("b.jpg"), 1, 1)], "clothes") is None
+    assert told(dressed, "track") is None
 
 
 def test_columns_are_int64() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from reid.anatomy import analyse
 from reid.errors import UserError
 from reid.models.backbones import Backbone
 from reid.models.backbones.bn_inception import build
@@ -159,3 +160,12 @@ def test_a_file_of_weights_is_taken(tmp_path: object) -> None:
 def test_bad_options_are_told(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         build(**arguments)
+
+
+def test_the_field_of_its_last_map() -> None:
+    """27 with jump 8 after the stem, then two 3x3 a block at jumps 8, 16 and 32. Channels swapped see the same."""
+    net = build("inception_v2").to("meta")
+    last = analyse(net, (3, 256, 128), effective_inputs=0, shifts=(), batches=()).last_map
+    assert last is not None
+    assert last.field is not None
+    assert last.field.size == (27 + 2 * 32 + (16 + 16) + 4 * 64 + (32 + 32) + 2 * 128,) * 2

@@ -27,6 +27,7 @@ def ranked_gallery(
     protocol: str | Protocol = "market1501",
     distance: str | None = None,
     k: int = 10,
+    **labels: Any,
 ) -> Ints:
     """List the k nearest gallery images of every query, best first, junk left out, ties to the lower index.
 
@@ -37,6 +38,7 @@ def ranked_gallery(
     Args:
         query_features: as for ``evaluate``, and so are the next seven.
         k: length of each list.
+        labels: tracks, times and clothes of both sides, as for ``evaluate``.
 
     Returns:
         [Q, k] int64 gallery indices; -1 where fewer than k images are not junk.
@@ -64,6 +66,7 @@ def ranked_gallery(
         gallery_camids=gallery_camids,
         protocol=protocol,
         distance=distance,
+        **labels,
     )
     query, gallery = _unit_ball(inputs)
     index = (faiss.IndexFlatIP if inputs.distance == "cosine" else faiss.IndexFlatL2)(gallery.shape[1])
