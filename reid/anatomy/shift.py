@@ -81,5 +81,6 @@ def scenes_like_nature(count: int, size: tuple[int, ...], seed: int) -> Tensor:
 
 def _similarity(a: Tensor, b: Tensor) -> float:
     """Mean cosine of rows, also of rows so small that their squares are 0: an untrained GoogLeNet gives 1e-20."""
-    rows = [x.flatten(1).double() for x in (a, b)]
-    return float(cosine_similarity(*(x / x.abs().amax(1, keepdim=True).clamp(min=1e-300) for x in rows)).mean())
+    left, right = (x.flatten(1).double() for x in (a, b))
+    left, right = (x / x.abs().amax(1, keepdim=True).clamp(min=1e-300) for x in (left, right))
+    return float(cosine_similarity(left, right).mean())

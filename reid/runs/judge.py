@@ -117,7 +117,7 @@ def refuse_hopeless(split: Split, protocol: str, distance: str) -> None:
 
 def _labels(query: Sequence[Record], gallery: Sequence[Record]) -> dict[str, Any]:
     """All that the records tell, as ``evaluate`` names it."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for side, records in (("query", query), ("gallery", gallery)):
         columns |= {f"{side}_pids": pids(records), f"{side}_camids": camids(records)}
         columns |= {f"{side}_{name}": told(records, field) for name, field in _TOLD.items()}
