@@ -80,14 +80,17 @@ def _explain(error: Exception, config_name: str) -> str:
 
 
 def _unknown_key(key: str, config_name: str) -> str:
-    way_out = f"{_nearest(key, _known_keys(config_name))}python {_script(config_name)} --help lists the keys"
-    if config_name == "eval" and key.startswith("dataset."):
-        way_out = "name the data set too, as dataset=market1501 dataset.root=FOLDER"
-    return f"unknown config key '{key}': {way_out}"
+    known, group, ask = _known_keys(config_name), key.partition(".")[0], f"python {_script(config_name)} --help"
+    if config_name == "eval" and group == "dataset":
+        return f"unknown config key '{key}': name the data set too, as dataset=market1501 dataset.root=FOLDER"
+    if key in known and (CONFIGS / group).is_dir():
+        return f"the chosen {group} has no '{key}', which others have; {ask} lists the keys"
+    return f"unknown config key '{key}': {_nearest(key, known)}{ask} lists the keys"
 
 
 def _script(config_name: str) -> str:
-    return f"scripts/{config_name}.py" if config_name == "anatomy" else f"{config_name}.py"
+    file = f"{config_name}.py"
+    return f"scripts/{file}" if (CONFIGS.parent / "scripts" / file).is_file() else file
 
 
 def _known_keys(config_name: str) -> list[str]:

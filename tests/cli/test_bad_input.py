@@ -92,6 +92,8 @@ CASES = [
           says=["unknown config key 'trainer.max_epoch'", "did you mean trainer.max_epochs"]),
     train("misspelt group", "bakbone=resnet50", says=["unknown config key 'bakbone'", "did you mean backbone"]),
     train("unknown key", "epochs=1", says=["unknown config key 'epochs'", "python train.py --help"]),
+    train("key of another backbone", "backbone=osnet_x1_0", "backbone.pretrained=false",
+          says=["the chosen backbone has no 'backbone.pretrained', which others have"]),
     train("unknown key added", "+epochs=1", says=["unknown config key 'epochs'", "known are", "trainer"]),
     train("unknown argument added", "+trainer.epochs=1", says=["unknown config key 'trainer.epochs'", "max_epochs"]),
     train("unknown head argument added", "+head.dropout=1", says=["unknown config key 'head.dropout'", "pooling"]),

@@ -1,12 +1,17 @@
-"""Scores of rows close together, against the definition worked out with math.fsum pair by pair."""
+"""Collapsed galleries: every bit of a score and every rank against the definition, worked out with math.fsum."""
 
 import math
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
+from evaluation.test_exact_ranks import ranks_by_definition
 
+from reid.evaluation.inputs import check_inputs
 from reid.evaluation.ranking import near
-from reid.evaluation.ranking.near import near_scores
+from reid.evaluation.ranking.near import Near
+from reid.evaluation.ranking.ranks import match_ranks
 
 
 def by_definition(q: np.ndarray, g: np.ndarray) -> float:
@@ -15,33 +20,65 @@ def by_definition(q: np.ndarray, g: np.ndarray) -> float:
     return math.fsum((q * g).tolist()) / length if length > 0 else 0.0
 
 
-@pytest.mark.parametrize("width", [1, 3, 64, 513])
-@pytest.mark.parametrize("noise", [0.0, 1e-8, 1e-7, 1e-5, 1e-2, 1.0])
-def test_every_bit_is_that_of_the_definition(monkeypatch: pytest.MonkeyPatch, noise: float, width: int) -> None:
-    monkeypatch.setattr(near, "_FEW", 0)
-    rng = np.random.default_rng(width)
+def collapsed(rng: np.random.Generator, count: int, width: int, noise: float) -> np.ndarray:
+    """Rows about one point, most of whose numbers have either sign and any size."""
     row = rng.standard_normal(width) * 10.0 ** rng.integers(-3, 3, width)
-    query, images = (np.float32(row * (1 + noise * rng.standard_normal((n, width)))) for n in (7, 40))
+    return np.float32(row * (1 + noise * rng.standard_normal((count, width))))
+
+
+@pytest.mark.parametrize("width", [1, 3, 64, 513])
+@pytest.mark.parametrize("noise", [0.0, 1e-8, 1e-7, 1e-6, 1e-5, 1e-2, 1.0])
+def test_every_bit_is_that_of_the_definition(monkeypatch: pytest.MonkeyPatch, noise: float, width: int) -> None:
+    monkeypatch.setattr(near, "_CROWDED", math.inf)
+    monkeypatch.setattr(near, "_CELLS", 100)
+    rng = np.random.default_rng(width)
+    rows = collapsed(rng, 47, width, noise)
+    query, images = rows[:7], rows[7:]
     images[3], images[5], query[2] = 0, images[4], -query[1]
-    i, j = (places.ravel() for places in np.meshgrid(np.arange(7), np.arange(40), indexing="ij"))
-    chosen = rng.random(len(i)) < 0.7
-    i, j = i[chosen], j[chosen]
-    expected = [by_definition(query[a], images[b]) for a, b in zip(i, j, strict=True)]
-    assert near_scores(query, images, i, j).tolist() == expected
+    query[4], images[6] = 1e3 * query[4], 1e-30 * images[6]  # far from the others
+    scores = Near(query, images[0]).tiles(Near(query, images[0]).block(images), torch.device("cpu"))
+    expected = [[by_definition(q, g) for g in images] for q in query]
+    assert np.concatenate([tile.numpy() for _, tile in scores]).tolist() == expected
+
+
+@pytest.mark.parametrize("protocol", ["market1501", "cross_camera_only"])
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("width", [1, 7, 64, 257])
+@pytest.mark.parametrize("noise", [1e-8, 1e-7, 1e-6, 1e-5])
+def test_every_rank_is_that_of_the_definition(
+    monkeypatch: pytest.MonkeyPatch, noise: float, width: int, distance: str, protocol: str
+) -> None:
+    rng = np.random.default_rng([width, int(-10 * math.log10(noise))])
+    q, g = int(rng.integers(1, 12)), int(rng.integers(50, 250))
+    rows = collapsed(rng, q + g, width, noise)
+    rows[-3:] = rng.standard_normal((3, width))
+    rows[-1] *= rng.integers(2)
+    pids, cameras = rng.integers(-1, 5, q + g), rng.integers(0, 3, q + g)
+    pids[:q] = np.maximum(pids[:q], 1)
+    labels = {
+        "query_pids": pids[:q],
+        "gallery_pids": pids[q:],
+        "query_camids": cameras[:q],
+        "gallery_camids": cameras[q:],
+    }
+    inputs = check_inputs(rows[:q], rows[q:], **labels, protocol=protocol, distance=distance)
+    monkeypatch.setattr(near, "_CELLS", int(rng.choice([1, 100, 2**19])))
+    monkeypatch.setattr(near, "_TYPICAL", float(rng.choice([0.5, 0.99])))
+    found = match_ranks(inputs.query, inputs.features, inputs.pairs, distance, block_rows=int(rng.integers(20, 300)))
+    rules = True, protocol == "cross_camera_only"
+    arguments = rows[:q], rows[q:], pids[:q], pids[q:], cameras[:q], cameras[q:], distance, *rules
+    assert [r.tolist() for r in found] == list(ranks_by_definition(*arguments))
 
 
 def test_the_cheap_way_is_taken_where_rows_are_close(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    row = rng.standard_normal(256)
-    query, images = (np.float32(row + 1e-6 * rng.standard_normal((n, 256))) for n in (50, 60))
-    i, j = (places.ravel() for places in np.meshgrid(np.arange(50), np.arange(60), indexing="ij"))
-    slow: list[int] = []
-
-    def watched(q: np.ndarray, g: np.ndarray, i: np.ndarray, j: np.ndarray, distance: str) -> np.ndarray:
-        slow.append(len(i))
-        return np.array([by_definition(q[a], g[b]) for a, b in zip(i, j, strict=True)])
-
-    monkeypatch.setattr(near, "pair_scores", watched)
-    expected = [by_definition(query[a], images[b]) for a, b in zip(i, j, strict=True)]
-    assert near_scores(query, images, i, j).tolist() == expected
-    assert sum(slow) < 0.05 * len(i)
+    rows = collapsed(rng, 110, 256, 1e-7)
+    slow = Mock(wraps=near.pair_scores)
+    monkeypatch.setattr(near, "pair_scores", slow)
+    close = Near(rows[:50], rows[0])
+    block = close.block(rows[50:])
+    assert block is not None
+    for _, tile in close.tiles(block, torch.device("cpu")):
+        assert tile.shape == (50, 60)
+    assert sum(len(call.args[2]) for call in slow.call_args_list) < 10
+    assert close.block(collapsed(rng, 60, 256, 1e-3)) is None

@@ -16,13 +16,10 @@ from reid.evaluation.ranking.settle import count_below, pass_matches
 _DISTINCT = 8  # rows of a block at most; beyond, the usual way is the shorter
 
 
-def distinct_rows(rows: Rows, norms: Ints | np.ndarray) -> tuple[Ints, Ints] | None:
-    """(one index of each distinct row, which of them each row equals), or None where they are more than a few.
-
-    ``norms`` are [n] numbers that are equal where rows are: they say no at once for ordinary rows.
-    """
-    if len(rows) < 4 * _DISTINCT or len(np.unique(norms)) > _DISTINCT:
-        return None
+def distinct_rows(rows: Rows) -> tuple[Ints, Ints] | None:
+    """(one index of each distinct row, which of them each row equals), or None where they are more than a few."""
+    if len(rows) < 4 * _DISTINCT or len(np.unique(rows[: 4 * _DISTINCT], axis=0)) > _DISTINCT:
+        return None  # ordinary rows, at once
     raw = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
     _, first, which = np.unique(raw, return_index=True, return_inverse=True)
     return (first, which) if len(first) <= _DISTINCT else None

@@ -1,72 +1,149 @@
-"""Scores by definition of many pairs whose gallery rows lie close together, as a collapsed network's do.
+"""A collapsed network's gallery: rows so close that their scores differ in the last digits only.
 
-With m a point amid these rows and d = g - m, which float64 holds exactly,
+Nearly every cell is too close to some match for arithmetic with an error there, so all are scored by definition. With m
+a point amid the rows, x = q - m and d = g - m,
 
-    sum(q * g) = sum(q * m) + sum(q * d).
+    sum(q * g) = sum(q * m) + (sum(g * m) - sum(m * m)) + sum(x * d).
 
-The first sum is one for a whole query and is kept as two float64 numbers. The second is short, and so is the error of a
-plain float64 product for it: far less than a last digit of the whole. So nearly every sum is rounded as ``math.fsum``
-rounds it for the price of a product; where the error could tip the rounding, ``scores`` decides.
+The first sum is one for a whole query, the bracket one for a gallery row; both are kept as two float64 numbers. The
+last sum is tiny, and so is the error of a plain float64 product for it: far less than a last digit of the whole. So
+nearly every sum is rounded as ``math.fsum`` rounds it; where the error could tip the rounding, ``scores`` decides.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from reid.evaluation.ranking.matches import sampled_products
-from reid.evaluation.ranking.scores import Floats, Ints, Rows, pair_scores, rounded_sums, row_norms
+from reid.evaluation.labels import Floats, Ints
+from reid.evaluation.ranking.matches import Matches
+from reid.evaluation.ranking.scores import Rows, pair_scores, split_sums
 
 _U = 2.0**-53
-_FEW = 16  # pairs a query that are scored as fast without
-_PART = 256  # rows whose differences are checked at a time
+_CROWDED = 2.0**30  # last digits between the scores of a query at most; beyond, the usual way is the shorter
+_TYPICAL = 0.99  # of the rows; the others cost more time and nothing else
+_CELLS = 3 * 2**17  # of a tile, 3 MiB
+_NUMBERS = 2**16  # in a float64 array at a time: it stays in the processor's cache
 
 
-def near_scores(query: Rows, images: Rows, i: Ints, j: Ints) -> Floats:
-    """The cosine of ``query[i[n]]`` and ``images[j[n]]`` by definition for every n: float64 [N].
+@dataclass(frozen=True, eq=False)
+class Side:
+    """Rows and the parts of their scores; all but the rows are float64 [n].
+
+    Attributes:
+        rows: [n, D] float32.
+        high: the sum of row * m, rounded.
+        low: what is missing in ``high``.
+        norm: by definition.
+        away: |row - m|.
+    """
+
+    rows: Rows
+    high: Floats
+    low: Floats
+    norm: Floats
+    away: Floats
+
+    @classmethod
+    def of(cls, rows: Rows, middle: Floats) -> Side:
+        step = max(1, _NUMBERS // rows.shape[1])
+        parts = []
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step].astype(np.float64)
+            norm = np.sqrt(split_sums(part * part)[0])
+            parts.append((*split_sums(part * middle), norm, np.linalg.norm(part - middle, axis=1)))
+        return cls(rows, *(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+class Near:
+    """Queries about a point: the cosine by definition of all of them and rows about the same point."""
+
+    def __init__(self, queries: Rows, middle: Rows) -> None:
+        """``queries`` are [A, D] float32 and ``middle`` is [D] float32."""
+        self._middle = middle.astype(np.float64)
+        self._queries = Side.of(queries, self._middle)
+        self._self = Side.of(middle[None], self._middle)
+        self._away = float(np.quantile(self._queries.away, _TYPICAL))
+
+    def block(self, rows: Rows) -> Side | None:
+        """What is needed of [m, D] float32 rows, or None where they are not close enough to be worth it."""
+        side = Side.of(rows, self._middle)
+        away = float(np.quantile(side.away, _TYPICAL))
+        crowded = (away + self._away) * away < _CROWDED * _U * float(self._self.high[0])
+        return side if crowded else None
+
+    def tiles(self, block: Side, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+        """Some queries and their scores by definition with a block, [n, m] float64, until all queries are through.
+
+        With u = 2^-53 the product errs by (D + 2) u |x| |d| (Higham, Accuracy and Stability of Numerical Algorithms,
+        2002, section 3.1) and by 2 u |x| |d| for x and d; six sums of these terms are rounded, none above
+        |x| |d| + |bracket| + 3 u |m| (|q| + |g| + |m|); and ``split_sums`` errs by 2 (D + 64) u of what it loses in
+        32 levels at most, u |m| (|q| + |g| + |m|) in each. With |q| <= |x| + |m| and |g| <= |d| + |m| all of this is
+        less than ``doubt``. Rounding keeps order: if it takes both ends of an interval to one number, then the real sum
+        inside too.
+        """
+
+        def put(values: Floats) -> Tensor:
+            return torch.from_numpy(values).to(device)
+
+        q, own, width = self._queries, self._self, len(self._middle)
+        d, norm = put(block.rows - self._middle).T, put(block.norm)
+        bracket = (block.high - own.high) + (block.low - own.low)
+        lost = 96 * (width + 64) * _U * own.norm
+        d_doubt = put(_U * ((width + 12) * block.away + lost))
+        doubts = put(_U * (8 * np.abs(bracket) + lost * (block.away + 3 * own.norm)))
+        bracket = put(bracket)
+        height = max(1, _CELLS // len(block.rows))
+        for start in range(0, len(q.rows), height):
+            a = slice(start, min(start + height, len(q.rows)))
+            short = (put(q.rows[a] - self._middle) @ d).add_(bracket).add_(put(q.low[a, None]))
+            doubt = torch.addr(doubts, put(q.away[a]), d_doubt)
+            scores = (short - doubt).add_(put(q.high[a, None]))
+            i, j = torch.nonzero(short.add_(doubt).add_(put(q.high[a, None])) != scores, as_tuple=True)
+            scores.div_(torch.mul(put(q.norm[a, None]), norm, out=doubt))
+            scores[i, j] = put(pair_scores(q.rows[a], block.rows, i.cpu().numpy(), j.cpu().numpy(), "cosine"))
+            del short, doubt  # nobody needs them while the scores are counted
+            yield a, scores
+
+
+def count_near(scores: Tensor, gallery: Ints, matches: Matches, a: slice) -> None:
+    """Count a tile of negatives for the matches of the active queries ``a``, all of which are defined.
 
     Args:
-        query: [Q, D] float32.
-        images: [G, D] float32.
-        i: [N], ascending; no pair twice.
-        j: [N].
-
-    >>> near_scores(np.float32([[1, 0]]), np.float32([[3, 4], [0, 0]]), np.array([0, 0]), np.arange(2)).tolist()
-    [0.6, 0.0]
+        scores: [n, m] float64, by definition; -inf where a cell plays no part.
+        gallery: [m] the columns' gallery indices, ascending.
+        matches: whose ``counted`` grows.
+        a: n active queries.
     """
-    used, place = np.unique(i, return_inverse=True)
-    if len(i) < _FEW * len(used):
-        return pair_scores(query, images, i, j, "cosine")
-    q, g = query[used].astype(np.float64), images.astype(np.float64)
-    m = g[j[len(j) // 2]]
-    d = g - m
-    exact = np.concatenate([_exact(g[k : k + _PART], m, d[k : k + _PART]) for k in range(0, len(g), _PART)])
-    q_norms, d_norms, g_norms = (np.sqrt(np.einsum("nd,nd->n", rows, rows)) for rows in (q, d, g))
-    # of the product, in any order of summing: Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 3.1
-    doubt = (query.shape[1] + 4) * _U * q_norms[place] * d_norms[j]
-    if not exact[j].all() or (8 * doubt > _U * q_norms[place] * g_norms[j]).mean() > 0.5:
-        return pair_scores(query, images, i, j, "cosine")
-    terms = q * m
-    high = rounded_sums(terms)
-    low = np.array([math.fsum([*row, -total]) for row, total in zip(terms.tolist(), high.tolist(), strict=True)])
-    edges = np.searchsorted(place, np.arange(len(used) + 1))
-    a, b = high[place], low[place] + sampled_products(torch.from_numpy(q), torch.from_numpy(d), edges, j)
-    sums = a + b
-    of_b = sums - a
-    lost = (a - (sums - of_b)) + (b - of_b)
-    doubt += 4 * _U * (np.abs(b) + np.abs(lost) + _U * np.abs(a))  # of b itself, and of the ends of the interval
-    unsure = (sums + (lost - doubt) != sums) | (sums + (lost + doubt) != sums)
-    step = max(1, _PART * 256 // query.shape[1])
-    lengths = row_norms(query, i, step) * row_norms(images, j, step)
-    scores = np.divide(sums, lengths, out=np.zeros(len(i)), where=lengths > 0)
-    scores[unsure] = pair_scores(query, images, i[unsure], j[unsure], "cosine")
-    return scores
+    starts, lengths = matches.starts[a], np.diff(matches.starts)[a]
+    order = np.argsort(-lengths, kind="stable")  # so that a match number takes the first few rows
+    number = np.arange(lengths.max(initial=0))[:, None]
+    there = number < lengths[order]
+    which = (starts[order] + number)[there]
+    score, image = matches.defined[which], matches.gallery[which]
+    limit = np.full(there.shape, np.inf)
+    limit[there] = np.where(image > gallery[-1], score, np.nextafter(score, np.inf))  # of ties, what comes before
+    limits, above = torch.from_numpy(limit).to(scores.device), scores.new_zeros(there.shape)
+    tile = scores[torch.from_numpy(order).to(scores.device)]
+    flags = torch.empty_like(tile)  # float64: to sum booleans takes longer
+    for r, n in enumerate(there.sum(1).tolist()):
+        above[r, :n] = torch.ge(tile[:n], limits[r, :n, None], out=flags[:n]).sum(1)
+    matches.counted[which] += above.cpu().numpy()[there].astype(np.int64)
+    amid = np.flatnonzero((gallery[0] < image) & (image <= gallery[-1]))
+    row = np.broadcast_to(np.arange(len(order)), there.shape)[there]
+    for part in np.array_split(amid, len(amid) // len(order) + 1):
+        matches.counted[which[part]] += _ties(tile, gallery, row[part], score[part], image[part], flags)
 
 
-def _exact(g: Floats, m: Floats, d: Floats) -> NDArray[np.bool_]:
-    """[n] whether the row d is g - m to the last digit (Knuth's TwoSum finds what a difference lost)."""
-    rounded = d - g
-    return ((g - (d - rounded)) == (m + rounded)).all(1)
+def _ties(tile: Tensor, gallery: Ints, row: Ints, score: Floats, image: Ints, space: Tensor) -> Ints:
+    """How many cells of each row tie with the score in the columns before the image."""
+    row, score, image, columns = (
+        torch.from_numpy(values).to(tile.device) for values in (row, score[:, None], image[:, None], gallery)
+    )
+    chosen = tile[row]
+    tied = torch.eq(chosen, score, out=space[: len(row)])
+    return tied.mul_(torch.lt(columns, image, out=chosen)).sum(1).cpu().numpy().astype(np.int64)

@@ -13,6 +13,8 @@ matter, and most are far from that. So the gallery passes twice, a block at a ti
    again in float64; a row with many goes through a finer product first, which counts nearly all without looking at any
    (``sieve.py``). Cells closer to a match than float64 can tell are settled by the definition (``settle.py``).
 
+A collapsed network's rows are too close for step 2: ``copies.py`` and ``near.py`` count them by definition at once.
+
 What is kept is a count for each match: memory does not depend on the gallery's length.
 """
 
@@ -32,6 +34,7 @@ from reid.evaluation.pairs import Pairs
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame
 from reid.evaluation.ranking.matches import Matches, scores_of_pairs
+from reid.evaluation.ranking.near import Near, count_near
 from reid.evaluation.ranking.products import Encoded, FloatingPoint, Int8, Product, int8_is_exact, int8_pays
 from reid.evaluation.ranking.scores import Distance, Rows
 from reid.evaluation.ranking.settle import Settler
@@ -80,25 +83,33 @@ def match_ranks(
     """
     product = _product(route, gallery.width)
     block_rows = block_rows or int(np.clip(_NUMBERS // gallery.width, 256, _WIDEST))
-    frame = Frame.of(_sample(gallery, block_rows), distance)
+    sample = _sample(gallery, block_rows)
+    frame = Frame.of(sample, distance)
     matches = Matches(query, gallery, pairs, frame, block_rows)
     if not len(matches.queries):
         return matches.ranks(len(query))
     encoded = _encode(product, (frame.queries(rows) for rows in matches.query_rows(_PART)))
     blanks = _Blanks(pairs, matches.queries)
     settler = Settler(matches, frame)
+    collapsed = frame.tight and distance == "cosine"
+    near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy()) if collapsed else None
     for first, rows in gallery.blocks(block_rows):
         kept = np.flatnonzero(~pairs.left_out[first : first + len(rows)])
         part = rows if len(kept) == len(rows) else rows[torch.from_numpy(kept).to(rows.device)]
         if not len(kept):
             continue
+        images = part.cpu().numpy()
+        if not blanks.groups and (few := distinct_rows(images)):
+            count_copies(matches, images, few, first + kept, blanks.inside(first, len(rows), kept), distance)
+            continue
+        if near and (block := near.block(images)):
+            matches.define(np.arange(len(matches.gallery)))
+            for a, tile in near.tiles(block, part.device):
+                blanks.tile(a, first, len(rows), kept).blank(tile, -torch.inf)
+                count_near(tile, first + kept, matches, a)
+            continue
         y, c = frame.gallery(part)
         code = _encode(product, iter(y.split(_PART)), gallery=True)
-        few = distinct_rows(part.cpu().numpy(), code.norm.cpu().numpy()) if not blanks.groups else None
-        if few:
-            pairs_inside = blanks.inside(first, len(rows), kept)
-            count_copies(matches, part.cpu().numpy(), few, first + kept, pairs_inside, distance)
-            continue
         columns = Columns(code, c, frame.slack(torch.zeros_like(code.norm), code.norm))
         height = max(1, _CELLS // block_rows)
         for start in range(0, len(matches.queries), height):

@@ -9,7 +9,6 @@ from torch import Tensor
 from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.frame import Frame
 from reid.evaluation.ranking.matches import Matches
-from reid.evaluation.ranking.near import near_scores
 from reid.evaluation.ranking.scores import Floats, first_copies, pair_scores
 
 _OPEN = 2**20  # pairs of a cell and a match kept before the gallery is asked for the matches' rows
@@ -46,10 +45,7 @@ class Settler:
         images = rows.cpu().numpy()
         same, place = np.unique(a * len(images) + first_copies(images)[j - first], return_inverse=True)
         query, image = np.divmod(same, len(images))
-        if self._frame.distance == "cosine":
-            defined = near_scores(m.query, images, m.queries[query], image)[place]
-        else:
-            defined = pair_scores(m.query, images, m.queries[query], image, self._frame.distance)[place]
+        defined = pair_scores(m.query, images, m.queries[query], image, self._frame.distance)[place]
         pass_matches(m, a, beaten, low)
         self._open.append((a, j, defined, low, high))
         self._size += int((high - low).sum())
