@@ -96,11 +96,11 @@ class Near:
         lost = 96 * (width + 64) * _U * own.norm
         d_doubt = put(_U * ((width + 12) * block.away + lost))
         doubts = put(_U * (8 * np.abs(bracket) + lost * (block.away + 3 * own.norm)))
-        bracket = put(bracket)
+        of_g = put(bracket)
         height = max(1, _CELLS // len(block.rows))
         for start in range(0, len(q.rows), height):
             a = slice(start, min(start + height, len(q.rows)))
-            short = (put(q.rows[a] - self._middle) @ d).add_(bracket).add_(put(q.low[a, None]))
+            short = (put(q.rows[a] - self._middle) @ d).add_(of_g).add_(put(q.low[a, None]))
             doubt = torch.addr(doubts, put(q.away[a]), d_doubt)
             scores = (short - doubt).add_(put(q.high[a, None]))
             i, j = torch.nonzero(short.add_(doubt).add_(put(q.high[a, None])) != scores, as_tuple=True)
@@ -141,9 +141,9 @@ def count_near(scores: Tensor, gallery: Ints, matches: Matches, a: slice) -> Non
 
 def _ties(tile: Tensor, gallery: Ints, row: Ints, score: Floats, image: Ints, space: Tensor) -> Ints:
     """How many cells of each row tie with the score in the columns before the image."""
-    row, score, image, columns = (
+    at, theirs, before, columns = (
         torch.from_numpy(values).to(tile.device) for values in (row, score[:, None], image[:, None], gallery)
     )
-    chosen = tile[row]
-    tied = torch.eq(chosen, score, out=space[: len(row)])
-    return tied.mul_(torch.lt(columns, image, out=chosen)).sum(1).cpu().numpy().astype(np.int64)
+    chosen = tile[at]
+    tied = torch.eq(chosen, theirs, out=space[: len(row)])
+    return tied.mul_(torch.lt(columns, before, out=chosen)).sum(1).cpu().numpy().astype(np.int64)
