@@ -74,7 +74,10 @@ def _explain(error: Exception, config_name: str) -> str:
         if m := re.search(r"Could not override '?([\w./@]+)'?\. No match in the defaults list", text):
             return _unknown_key(m[1], config_name)
     if isinstance(error, OverrideParseException):
-        return f"cannot read '{error.override}': write key=value, and lists without blanks, as image.size=[256,128]"
+        return (
+            f"cannot read '{error.override}': write key=value, lists without blanks, as image.size=[256,128], and text "
+            "with blanks, brackets or letters beyond ASCII in two pairs of quotes, as 'dataset.root=\"/my data\"'"
+        )
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     return f"{first.strip()} (python {_script(config_name)} --help lists the options)"
 
