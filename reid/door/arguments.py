@@ -45,6 +45,8 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     settings: TrainerSettings = build(cfg.trainer, "trainer")
     device = settings.device  # a missing GPU is told before anything is read
     split, validation = read_split(cfg.dataset, seed)
+    if not split.train:
+        raise UserError(f"dataset={split.name} has nothing to train on: judge on it with eval.py dataset=...")
     evaluation = {"protocol": cfg.eval.protocol, "distance": cfg.eval.distance, "flip": cfg.eval.flip}
     refuse_hopeless(split, cfg.eval.protocol, cfg.eval.distance)
     objective = build(cfg.objective, "objective")
