@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from reid.data.readers.shared import open_root, warn_of_counts
+from reid.data.readers.shared import listed, open_root, warn_of_counts
 from reid.data.records import Record, Split
-from reid.errors import UserError, unknown
+from reid.errors import unknown
 
 PUBLISHED = {
     "train": {"train": (1_041, 30_248), "query": (3_060, 11_659), "gallery": (3_060, 82_161)},
@@ -13,6 +13,7 @@ PUBLISHED = {
 }
 _FOLDERS = {"V1": ("train", "test"), "V2": ("mask_train_v2", "mask_test_v2")}
 _LINE = re.compile(r"((?:\S+/)?\d+_\d+_(\d+)_\S+)\s+(\d+)")
+_EXAMPLE = "0000/0000_000_01_0303morning_0015_0.jpg 0"
 _TEST_FROM = 1_041  # what is added to the identities of the test lists, which begin at 0 as those of training do
 
 
@@ -62,18 +63,4 @@ def _version(root: Path) -> str:
 
 
 def _listed(file: Path, folder: Path, first: int = 0) -> tuple[Record, ...]:
-    if not file.is_file():
-        raise UserError(f"dataset.root={file.parent} has no {file.name}, which is part of the set")
-    records = []
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
-        if not line.strip():
-            continue
-        match = _LINE.fullmatch(line.strip())
-        if not match:
-            raise UserError(f"{file}, line {number}: not like 0000/0000_000_01_0303morning_0015_0.jpg 0, but {line}")
-        records.append(Record(folder / match[1], first + int(match[3]), int(match[2])))
-        if not records[-1].path.is_file():
-            raise UserError(f"{file}, line {number}: {records[-1].path} does not exist")
-    if not records:
-        raise UserError(f"{file} names no image")
-    return tuple(records)
+    return listed(file, _LINE, _EXAMPLE, lambda m: Record(folder / m[1], first + int(m[3]), int(m[2])))

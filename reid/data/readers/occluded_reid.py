@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from reid.data.readers.shared import open_root, pictures, warn_of_counts
+from reid.data.readers.shared import open_root, people_folders, pictures, warn_of_counts
 from reid.data.records import Record, Split
-from reid.errors import UserError
 
 PUBLISHED = {"query": (200, 1_000), "gallery": (200, 1_000)}
 _CAMERA = 0  # not told
@@ -40,7 +39,5 @@ def read(root: str | Path, name: str = "occluded_reid") -> Split:
 
 
 def _people(folder: Path) -> tuple[Record, ...]:
-    people = [person for person in sorted(folder.iterdir()) if person.name.isdecimal() and person.is_dir()]
-    if not people:
-        raise UserError(f"{folder} holds no folder of a person, such as 001")
+    people = people_folders(folder)
     return tuple(Record(file, int(person.name), _CAMERA) for person in people for file in pictures(person))

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from reid.data.readers.shared import named, open_root, pictures, warn_of_counts, warn_of_overlap
+from reid.data.readers.shared import named, open_root, people_folders, pictures, warn_of_counts, warn_of_overlap
 from reid.data.records import Record, Split
-from reid.errors import UserError, unknown
+from reid.errors import unknown
 
 PUBLISHED = {
     "cloth_changing": {"train": (150, 17_896), "query": (71, 3_873), "gallery": (71, 3_384)},
@@ -61,24 +61,15 @@ def read(root: str | Path, setting: str = "cloth_changing", name: str = "prcc") 
 def _train(folder: Path) -> tuple[Record, ...]:
     views = (
         named(pictures(person), _NAME, "A_cropped_rgb001.jpg", lambda file, m: _record(file, m[1]))
-        for person in _people(folder)
+        for person in people_folders(folder)
     )
     return tuple(r for view in views for r in view)
 
 
 def _view(root: Path, camera: str) -> tuple[Record, ...]:
     folder = root / "rgb" / "test" / camera
-    return tuple(_record(file, camera) for person in _people(folder) for file in pictures(person))
+    return tuple(_record(file, camera) for person in people_folders(folder) for file in pictures(person))
 
 
 def _record(file: Path, camera: str) -> Record:
     return Record(file, int(file.parent.name), _CAMERAS[camera], clothes=_CLOTHES[camera])
-
-
-def _people(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UserError(f"{folder} is missing, which is part of the set")
-    people = [person for person in sorted(folder.iterdir()) if person.name.isdecimal() and person.is_dir()]
-    if not people:
-        raise UserError(f"{folder} holds no folder of a person, such as 001")
-    return people

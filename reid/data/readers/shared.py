@@ -63,6 +63,41 @@ def named(
     return tuple(records)
 
 
+def listed(
+    file: Path, pattern: re.Pattern[str], example: str, record: Callable[[re.Match[str]], Record]
+) -> tuple[Record, ...]:
+    """``record(match)`` of every line of a list that a set comes with; blank lines are passed over.
+
+    Raises:
+        UserError: the list is missing, a line is not like ``example`` as a whole, or images are not there.
+    """
+    if not file.is_file():
+        raise UserError(f"{file} is missing, which is part of the set: check dataset.root")
+    records = []
+    for number, line in enumerate(map(str.strip, file.read_text().splitlines()), start=1):
+        match = pattern.fullmatch(line)
+        if match:
+            records.append(record(match))
+        elif line:
+            raise UserError(f"{file}, line {number}: not like {example}, but {line}")
+    if not records:
+        raise UserError(f"{file} names no image")
+    absent = [r.path for r in records if not r.path.is_file()]
+    if absent:
+        raise UserError(f"{file}: {len(absent)} of its images are not there (first: {absent[0]})")
+    return tuple(records)
+
+
+def people_folders(folder: Path) -> list[Path]:
+    """The folders of people, named by numbers, directly in ``folder``, sorted. UserError if there is none."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} is missing, which is part of the set: check dataset.root")
+    people = [person for person in sorted(folder.iterdir()) if person.name.isdecimal() and person.is_dir()]
+    if not people:
+        raise UserError(f"{folder} holds no folder of a person, such as 001")
+    return people
+
+
 def warn_of_counts(split: Split, published: Counts) -> None:
     """Say loudly where a set is not what was published: then its numbers compare with nobody's."""
     found = {part: _counts(getattr(split, part)) for part in published}

@@ -1,14 +1,13 @@
 """PKU VehicleID: vehicles."""
 
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 
-from reid.data.readers.shared import check_trial, open_root, warn_of_counts, warn_of_overlap
+from reid.data.readers.shared import check_trial, listed, open_root, warn_of_counts, warn_of_overlap
 from reid.data.records import Record, Split
-from reid.errors import UserError, unknown
+from reid.errors import unknown
 
 PUBLISHED = {
     800: {"train": (13_164, 113_346), "query": (800, 5_693), "gallery": (800, 800)},
@@ -48,8 +47,7 @@ def read(root: str | Path, test_size: int = 800, trial: int = 0, name: str = "ve
         raise unknown("dataset.test_size", test_size, map(str, PUBLISHED))
     check_trial(trial)
     root = open_root(root, ["image", "train_test_split"])
-    there = {entry.name for entry in os.scandir(root / "image")}
-    train, test = (_listed(root, part, there) for part in ("train_list.txt", f"test_list_{test_size}.txt"))
+    train, test = (_listed(root, part) for part in ("train_list.txt", f"test_list_{test_size}.txt"))
     chosen = _one_each(test, np.random.default_rng([trial, 0x7E41]))
     split = Split(
         name=f"{name} ({test_size}, trial {trial})",
@@ -70,22 +68,12 @@ def _one_each(records: tuple[Record, ...], rng: np.random.Generator) -> set[Reco
     return {images[pid][rng.integers(len(images[pid]))] for pid in sorted(images)}
 
 
-def _listed(root: Path, part: str, there: set[str]) -> tuple[Record, ...]:
+def _listed(root: Path, part: str) -> tuple[Record, ...]:
     """The images of a list, by their number."""
-    file = root / "train_test_split" / part
-    if not file.is_file():
-        raise UserError(f"{file} is missing, which is part of the set")
-    records = []
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
-        if not line.strip():
-            continue
-        match = _LINE.fullmatch(line.strip())
-        if not match:
-            raise UserError(f"{file}, line {number}: not like 0000001 12345, but {line}")
-        records.append(Record(root / "image" / f"{match[1]}.jpg", int(match[2]), _CAMERA))
-    if not records:
-        raise UserError(f"{file} names no image")
-    absent = [r.path.name for r in records if r.path.name not in there]
-    if absent:
-        raise UserError(f"{file}: {len(absent)} of its images are not in {root / 'image'} (first: {absent[0]})")
+    records = listed(
+        root / "train_test_split" / part,
+        _LINE,
+        "0000001 12345",
+        lambda m: Record(root / "image" / f"{m[1]}.jpg", int(m[2]), _CAMERA),
+    )
     return tuple(sorted(records, key=lambda r: r.path))

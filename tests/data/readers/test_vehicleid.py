@@ -87,7 +87,7 @@ def test_options_out_of_range_are_refused(root: Path) -> None:
 def test_images_that_are_not_there_are_counted(root: Path) -> None:
     for number in (300, 301, 302):
         (root / f"image/{number:07d}.jpg").unlink()
-    with pytest.raises(UserError, match=r"test_list_800.txt: 3 of its images are not in .*\(first: 0000300.jpg\)"):
+    with pytest.raises(UserError, match=r"test_list_800.txt: 3 of its images are not there \(first: .*0000300.jpg\)"):
         read(root)
 
 
