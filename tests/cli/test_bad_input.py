@@ -58,7 +58,7 @@ def judge(name: str, *given: str, says: Sequence[str], prepare: Callable[[Path],
 UNREADABLE = "not a readable image"
 SKIP = "data.skip_unreadable=true"
 LAST = "{run}/checkpoints/last.ckpt"
-ON_TOY = ("dataset=market1501", "dataset.root={toy}")
+ON_TOY = ("dataset=market1501", "dataset.name=mine", "dataset.root={toy}")
 
 CASES = [
     # the data set
@@ -72,7 +72,7 @@ CASES = [
            rename("bounding_box_train", lambda name: f"image_{name}")),
     market("no image", "{set}", ["{set}/query holds no .jpg or .png image"], remove("set/query/*")),
     market("query folder missing", "{set}", ["dataset.root={set} has no folder 'query'"], remove("set/query")),
-    train("training image truncated", *ON_TOY[:1], "dataset.root={set}", own_process=True,
+    train("training image truncated", *ON_TOY[:2], "dataset.root={set}", own_process=True,
           says=["{set}/bounding_box_train/", ".jpg: ", UNREADABLE, SKIP], prepare=cut("set/bounding_box_train/*.jpg")),
     market("query image truncated", "{set}", ["{set}/query/", ".jpg: ", UNREADABLE, SKIP], cut("set/query/*.jpg")),
     market("no query person in the gallery", "{set}", ["none of the 12 queries has a true match", "not in the gallery",
@@ -131,7 +131,7 @@ CASES = [
           says=["backbone.cameras is for plain vision transformers"]),
     train("auxiliary and checkpointing", "backbone=googlenet", "backbone.auxiliary=true", "backbone.checkpointing=true",
           says=["backbone.checkpointing and backbone.auxiliary do not go together"]),
-    train("cache in words", "image.cache=maybe", says=["image.cache=maybe must be true or false"]),
+    train("cache in words", "image.cache=maybe", says=["image.cache=maybe must be true or disk, memory, or false"]),
     train("identities in words", "data.identities=many", says=["data.identities=many must be a whole number"]),
     train("workers negative", "data.workers=-1", says=["data.workers=-1 must be at least 0"]),
     train("more images than anyone has", "data.images=99", says=["data.images=99", "no training identity", "fewer"]),
