@@ -71,7 +71,7 @@ class Judgement:
         lists = ranked_gallery(
             self.query_features[index],
             self.gallery_features,
-            **_labels(query, self.gallery.records),
+            **labels_of(query, self.gallery.records),
             protocol=self.how.protocol,
             distance=self.how.distance,
             k=RANKED,
@@ -104,7 +104,7 @@ def score(
     return evaluate(
         query_features,
         gallery_features,
-        **_labels(query, gallery),
+        **labels_of(query, gallery),
         protocol=how.rules(),
         rerank=how.rerank,
     )
@@ -112,10 +112,10 @@ def score(
 
 def refuse_hopeless(split: Split, protocol: str, distance: str) -> None:
     """Raise now what ``judge`` would raise after training: an unknown protocol, a reserved query, nothing to find."""
-    check_labels(**_labels(split.query, split.gallery), protocol=protocol, distance=distance)
+    check_labels(**labels_of(split.query, split.gallery), protocol=protocol, distance=distance)
 
 
-def _labels(query: Sequence[Record], gallery: Sequence[Record]) -> dict[str, Any]:
+def labels_of(query: Sequence[Record], gallery: Sequence[Record]) -> dict[str, Any]:
     """All that the records tell, as ``evaluate`` names it."""
     columns: dict[str, Any] = {}
     for side, records in (("query", query), ("gallery", gallery)):

@@ -1,0 +1,56 @@
+"""A data set examined: its files, its labels, and its queries under the protocol that it is to be judged by."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from reid.data.doctor import Examination, Finding, examine, worst_first
+from reid.data.doctor import quick as label_findings
+from reid.data.records import Split
+from reid.errors import UserError
+from reid.evaluation.inputs import check_inputs
+from reid.evaluation.protocols import named_protocol
+from reid.evaluation.reasons import ABSENT, reasons
+from reid.runs.judge import labels_of
+
+_LEFT_OUT = "evaluation leaves these queries out"
+
+
+def doctor(split: Split, protocol: str, workers: int | None = None) -> Examination:
+    """Read every file of ``split`` once, by ``workers`` threads, and say what is wrong.
+
+    Raises:
+        UserError: the protocol is unknown.
+    """
+    rules = named_protocol(protocol)
+    told = examine(split, workers=workers, junk=rules.junk_pids, distractors=rules.distractor_pids)
+    return replace(told, findings=worst_first([*told.findings, *query_findings(split, protocol)]))
+
+
+def quick(split: Split, protocol: str) -> list[Finding]:
+    """What the labels alone tell, in a moment; see ``one_line``."""
+    rules = named_protocol(protocol)
+    found = label_findings(split, junk=rules.junk_pids, distractors=rules.distractor_pids)
+    return [*found, *query_findings(split, protocol)]
+
+
+def query_findings(split: Split, protocol: str) -> list[Finding]:
+    """The queries that no gallery image can match, by reason; an error where none of them has a match."""
+    query, gallery = np.zeros((len(split.query), 1)), np.zeros((len(split.gallery), 1))
+    try:
+        inputs = check_inputs(query, gallery, **labels_of(split.query, split.gallery), protocol=protocol)
+    except UserError as error:
+        return [Finding("error", "reasons why it cannot be judged", 1, f"{error}.")]
+    why = reasons(inputs)
+    hopeless = sum(map(len, why.values())) == len(split.query)
+    told = []
+    for reason, queries in why.items():
+        if reason == ABSENT:
+            way_out = "check that query and gallery come from the same split"
+        else:
+            way_out = f"protocol {protocol} ignores these images: another one may not, as no_camera ignores no camera"
+        meaning = "No query has a match, so there is no number" if hopeless else f"No match: {_LEFT_OUT}"
+        files = tuple((split.query[i].path,) for i in queries)
+        name = f"queries without a match, {reason}"
+        told.append(Finding("error" if hopeless else "warning", name, len(queries), f"{meaning}; {way_out}.", files))
+    return told
