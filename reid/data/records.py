@@ -1,7 +1,7 @@
 """What every reader returns: who is on which picture, seen by which camera, and what the picture is for."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,15 +50,17 @@ class Split:
                 more = [f"{v}" for v in (r.clothes, r.track, r.time) if v is not None]
                 line = "|".join([part, r.path.name, f"{r.pid}", f"{r.camid}", *more, f"{r.path.stat().st_size}"])
                 digest.update(f"{line}\n".encode())
-        counts = {
-            part: {
-                "images": len(records),
-                "identities": len({r.pid for r in records}),
-                "cameras": len({r.camid for r in records}),
-            }
-            for part, records in parts.items()
-        }
-        return {"name": self.name, "root": str(self.root), **counts, "fingerprint": digest.hexdigest()}
+        sizes = {part: counts(records) for part, records in parts.items()}
+        return {"name": self.name, "root": str(self.root), **sizes, "fingerprint": digest.hexdigest()}
+
+
+def counts(records: Collection[Record]) -> dict[str, int]:
+    """How many "images", "identities" and "cameras" some records have."""
+    return {
+        "images": len(records),
+        "identities": len({r.pid for r in records}),
+        "cameras": len({r.camid for r in records}),
+    }
 
 
 def pids(records: Iterable[Record]) -> np.ndarray:

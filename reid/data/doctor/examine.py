@@ -13,7 +13,7 @@ from reid.data.doctor.findings import Finding, worst_first
 from reid.data.doctor.images import image_findings
 from reid.data.doctor.people import People, label_findings, people
 from reid.data.doctor.pixels import Picture, look_at_all
-from reid.data.records import Record, Split
+from reid.data.records import Split, counts
 
 JUNK, DISTRACTORS = (-1,), (0,)  # as Market-1501 and most sets since number them
 
@@ -84,20 +84,12 @@ def examine(
     return Examination(
         name=split.name,
         root=split.root,
-        parts={part: _counts(records) for part, records in parts.items()},
+        parts={part: counts(records) for part, records in parts.items()},
         people={"train": people(split.train), "test": people(tested)},
         sizes=_sizes(pictures),
         seconds=time.perf_counter() - begin,
         findings=worst_first(found),
     )
-
-
-def _counts(records: tuple[Record, ...]) -> dict[str, int]:
-    return {
-        "images": len(records),
-        "identities": len({r.pid for r in records}),
-        "cameras": len({r.camid for r in records}),
-    }
 
 
 def _sizes(pictures: Mapping[Path, Picture]) -> dict[str, tuple[int, int]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.data.readers.shared import half, named, open_root, pictures, warn_of_total
+from reid.data.readers.shared import half, named, one_each, open_root, pictures, warn_of_total
 from reid.data.records import Record, Split
 
 _NAME = re.compile(r"(\d{4})\d{3}\.")
@@ -35,18 +35,14 @@ def read(root: str | Path, trial: int = 0, name: str = "ilids") -> Split:
     root = open_root(root, ["Persons"])
     records = named(pictures(root / "Persons"), _NAME, "0001001.jpg", lambda file, m: Record(file, int(m[1]), _CAMERA))
     train = half(trial, records)
-    views: dict[int, list[Record]] = {}
-    for r in records:
-        if r.pid not in train:
-            views.setdefault(r.pid, []).append(r)
-    rng = np.random.default_rng([trial, 0x6A11])
-    gallery = tuple(views[pid][rng.integers(len(views[pid]))] for pid in sorted(views))
+    tested = [r for r in records if r.pid not in train]
+    gallery = one_each(tested, np.random.default_rng([trial, 0x6A11]))
     chosen = set(gallery)
     split = Split(
         name=f"{name} (trial {trial})",
         root=root,
         train=tuple(r for r in records if r.pid in train),
-        query=tuple(r for r in records if r.pid not in train and r not in chosen),
+        query=tuple(r for r in tested if r not in chosen),
         gallery=gallery,
     )
     warn_of_total(split, 119, 476)

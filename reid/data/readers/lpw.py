@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from reid.data.readers.shared import open_root, pictures, warn_of_counts
+from reid.data.readers.shared import numbered_folders, open_root, pictures, warn_of_counts
 from reid.data.records import Record, Split
 from reid.errors import UserError
 
@@ -51,8 +51,7 @@ def _scene(root: Path, scene: int) -> Iterator[Record]:
         (person, 100_000 * scene + int(person.name), 10 * scene + int(match[1]))
         for view in sorted(folder.iterdir())
         if (match := _VIEW.fullmatch(view.name)) and view.is_dir()
-        for person in sorted(view.iterdir())
-        if person.name.isdecimal() and person.is_dir()
+        for person in numbered_folders(view)
     ]
     if not people:
         raise UserError(f"{folder} holds no folder of a person, such as view1/12")

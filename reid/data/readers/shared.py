@@ -92,10 +92,15 @@ def people_folders(folder: Path) -> list[Path]:
     """The folders of people, named by numbers, directly in ``folder``, sorted. UserError if there is none."""
     if not folder.is_dir():
         raise UserError(f"{folder} is missing, which is part of the set: check dataset.root")
-    people = [person for person in sorted(folder.iterdir()) if person.name.isdecimal() and person.is_dir()]
+    people = numbered_folders(folder)
     if not people:
         raise UserError(f"{folder} holds no folder of a person, such as 001")
     return people
+
+
+def numbered_folders(folder: Path) -> list[Path]:
+    """The folders named by numbers directly in ``folder``, sorted; perhaps none."""
+    return [inner for inner in sorted(folder.iterdir()) if inner.name.isdecimal() and inner.is_dir()]
 
 
 def warn_of_counts(split: Split, published: Counts) -> None:
@@ -151,6 +156,14 @@ def half(trial: int, *views: Sequence[Record]) -> frozenset[int]:
         folders = " and ".join(str(view[0].path.parent) for view in views)
         raise UserError(f"{folders}: {len(people)} identities are in every view, at least two are needed")
     return frozenset(np.random.default_rng([trial, 0x4A1F]).permutation(people)[: len(people) // 2].tolist())
+
+
+def one_each(records: Iterable[Record], rng: np.random.Generator) -> tuple[Record, ...]:
+    """One record of each identity, drawn in the order of the identities."""
+    images: dict[int, list[Record]] = {}
+    for r in records:
+        images.setdefault(r.pid, []).append(r)
+    return tuple(images[pid][rng.integers(len(images[pid]))] for pid in sorted(images))
 
 
 def two_views(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid.data.readers.shared import check_trial, listed, open_root, warn_of_counts, warn_of_overlap
+from reid.data.readers.shared import check_trial, listed, one_each, open_root, warn_of_counts, warn_of_overlap
 from reid.data.records import Record, Split
 from reid.errors import unknown
 
@@ -48,7 +48,7 @@ def read(root: str | Path, test_size: int = 800, trial: int = 0, name: str = "ve
     check_trial(trial)
     root = open_root(root, ["image", "train_test_split"])
     train, test = (_listed(root, part) for part in ("train_list.txt", f"test_list_{test_size}.txt"))
-    chosen = _one_each(test, np.random.default_rng([trial, 0x7E41]))
+    chosen = set(one_each(test, np.random.default_rng([trial, 0x7E41])))
     split = Split(
         name=f"{name} ({test_size}, trial {trial})",
         root=root,
@@ -59,13 +59,6 @@ def read(root: str | Path, test_size: int = 800, trial: int = 0, name: str = "ve
     warn_of_overlap(split)
     warn_of_counts(split, PUBLISHED[test_size])
     return split
-
-
-def _one_each(records: tuple[Record, ...], rng: np.random.Generator) -> set[Record]:
-    images: dict[int, list[Record]] = {}
-    for r in records:
-        images.setdefault(r.pid, []).append(r)
-    return {images[pid][rng.integers(len(images[pid]))] for pid in sorted(images)}
 
 
 def _listed(root: Path, part: str) -> tuple[Record, ...]:
