@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from reid.errors import UserError
 from reid.evaluation.gallery import Gallery
@@ -46,6 +47,7 @@ def evaluate(
     rerank: Rerank | None = None,
     expansion: Expansion | None = None,
     route: str = "auto",
+    device: str | torch.device | None = None,
 ) -> Evaluation:
     """Rank the gallery for every query and score the ranks: CMC, mAP and mINP.
 
@@ -74,6 +76,8 @@ def evaluate(
         rerank: k-reciprocal re-ranking, of galleries that fit into memory; it is in the stamp.
         expansion: of queries, gallery or both by their neighbours before anything is ranked; likewise.
         route: the arithmetic of the first pass, which changes no rank; see ``ranking.match_ranks``.
+        device: where the gallery is multiplied, a block at a time: "cpu" or "cuda". Without it, where the gallery's
+            features are; those on other accelerators go to the CPU. It changes no rank.
 
     Raises:
         UserError: an argument is unknown, empty, of another type, length or dimension, not finite, or missing; a query
@@ -105,11 +109,14 @@ def evaluate(
         protocol=protocol,
         distance=distance,
         average_precision=average_precision,
+        device=device,
     )
     if expansion is not None:
         query, gallery = expand(inputs.query, inputs.gallery, expansion)
         protocol = replace(inputs.protocol, expansion=expansion.stamp)
-        inputs = replace(inputs, query=query, features=Gallery.of(gallery), protocol=protocol)
+        inputs = replace(
+            inputs, query=query, features=Gallery.of(gallery, device=inputs.features.device), protocol=protocol
+        )
     return evaluate_inputs(inputs, route, rerank)
 
 

@@ -23,18 +23,23 @@ class Gallery:
     Attributes:
         rows: number G of rows.
         width: number D of dimensions.
+        device: where the blocks are, and what is computed of them.
     """
 
-    def __init__(self, read: Callable[[int], Iterator[torch.Tensor]], rows: int, width: int, name: str) -> None:
-        """``read(size)`` starts a new pass over the rows in float32 blocks of at most ``size``."""
-        self.rows, self.width = rows, width
+    def __init__(
+        self, read: Callable[[int], Iterator[torch.Tensor]], rows: int, width: int, name: str, device: torch.device
+    ) -> None:
+        """``read(size)`` starts a new pass over the rows in float32 blocks of at most ``size``, on any device."""
+        self.rows, self.width, self.device = rows, width, device
         self._read, self._name = read, name
         self._finite = 0  # so many rows, from the first on, are known to be finite
         self._array: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, values: Any, name: str = "gallery_features") -> Gallery:
+    def of(cls, values: Any, name: str = "gallery_features", device: torch.device | None = None) -> Gallery:
         """From [G, D] floating-point features: an array or tensor, whatever its memory layout, dtype or device.
+
+        Blocks go to ``device``; without one they stay on the CUDA device where the tensor is, or go to the CPU.
 
         Raises:
             UserError: the values are no such features, or there are none.
@@ -53,7 +58,7 @@ class Gallery:
         def read(size: int) -> Iterator[torch.Tensor]:
             return (as_rows(name, values[start : start + size]) for start in range(0, rows, size))
 
-        gallery = cls(read, rows, width, name)
+        gallery = cls(read, rows, width, name, device or device_of(values))
         if isinstance(values, torch.Tensor) and values.device.type == "cpu" and values.dtype == torch.float32:
             values = values.detach().numpy()
         if isinstance(values, np.ndarray) and values.dtype == np.float32:
@@ -61,9 +66,10 @@ class Gallery:
         return gallery
 
     def blocks(self, size: int) -> Iterator[tuple[int, torch.Tensor]]:
-        """One pass: (index of the first row, float32 contiguous CPU tensor [n <= size, D]), in order."""
+        """One pass: (index of the first row, float32 contiguous tensor [n <= size, D] on ``device``), in order."""
         start = 0
         for block in self._read(size):
+            block = block.to(self.device)
             stop = start + len(block)
             if stop > self.rows:
                 raise self._changed("more")
@@ -89,7 +95,7 @@ class Gallery:
         def read(size: int) -> Iterator[torch.Tensor]:
             return resized(self._rows_at(images, size), size)
 
-        selected = Gallery(read, len(images), self.width, self._name)
+        selected = Gallery(read, len(images), self.width, self._name, self.device)
         selected._finite = selected.rows
         return selected
 
@@ -97,7 +103,7 @@ class Gallery:
         for start, block in self.blocks(size):
             first, last = np.searchsorted(images, [start, start + len(block)])
             if first < last:
-                yield block[torch.from_numpy(images[first:last] - start)]
+                yield block[torch.from_numpy(images[first:last] - start).to(block.device)]
 
     def array(self) -> NDArray[np.float32]:
         """All rows as one C-contiguous float32 array [G, D]: what was handed in if it is one already, else a copy."""
@@ -105,12 +111,12 @@ class Gallery:
         array = np.empty((self.rows, self.width), dtype=np.float32) if given is None else given
         for start, block in self.blocks(max(1, _NUMBERS // self.width)):
             if given is None:
-                array[start : start + len(block)] = block.numpy()
+                array[start : start + len(block)] = block.cpu().numpy()
         return array
 
 
 def as_rows(name: str, values: Any) -> torch.Tensor:
-    """A float32 contiguous CPU tensor [n, D] of features; shares their memory where it can.
+    """A float32 contiguous tensor [n, D] of features, where they are; shares their memory where it can.
 
     Raises:
         UserError: they are not floating-point numbers of two dimensions.
@@ -125,11 +131,17 @@ def as_rows(name: str, values: Any) -> torch.Tensor:
     if len(shape) != 2 or not (values.is_floating_point() if tensor else values.dtype.kind == "f"):
         raise UserError(f"{name} must be numbers of shape [images, dimensions], not {dtype} {shape}")
     if tensor:
-        return values.detach().to("cpu", torch.float32).contiguous()
+        return values.detach().to(device_of(values), torch.float32).contiguous()
     if values.dtype != np.float32 or not _is_plain(values):
         with np.errstate(over="ignore"):  # what overflows becomes infinite, and is told
             values = np.array(values, dtype=np.float32, order="C")
     return torch.from_numpy(values)
+
+
+def device_of(values: Any) -> torch.device:
+    """The CUDA device where a tensor is; the CPU for all else, other accelerators too, which lack float64."""
+    on_cuda = isinstance(values, torch.Tensor) and values.device.type == "cuda"
+    return values.device if on_cuda else torch.device("cpu")
 
 
 def _is_plain(array: NDArray[Any]) -> bool:
@@ -141,7 +153,7 @@ def refuse_non_finite(name: str, block: torch.Tensor, start: int) -> None:
     """UserError that names the first rows of a block that hold a NaN or an infinity."""
     if not len(block) or all(bool(torch.isfinite(end)) for end in torch.aminmax(block)):
         return
-    bad = (start + np.flatnonzero(~torch.isfinite(block).all(dim=1).numpy())).tolist()
+    bad = (start + np.flatnonzero(~torch.isfinite(block).all(dim=1).cpu().numpy())).tolist()
     rows = f"row {bad[0]} holds" if len(bad) == 1 else f"rows {', '.join(map(str, bad[:3]))}"
     several = "" if len(bad) == 1 else " hold" if len(bad) <= 3 else " and more hold"
     raise UserError(

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from reid.errors import UserError
@@ -109,6 +110,7 @@ def check_inputs(
     protocol: str | Protocol = "market1501",
     distance: str | None = None,
     average_precision: str | None = None,
+    device: str | torch.device | None = None,
 ) -> Inputs:
     """Convert and check the arguments of ``evaluate`` and its neighbours, which document them.
 
@@ -130,9 +132,9 @@ def check_inputs(
             raise UserError(
                 f"{' and '.join(twice)} given, but the blocks of gallery_features bring labels; leave them out"
             )
-        gallery, gallery_labels = read_stream(gallery_features)
+        gallery, gallery_labels = read_stream(gallery_features, _device(device))
     else:
-        gallery = Gallery.of(gallery_features)
+        gallery = Gallery.of(gallery_features, device=_device(device))
         gallery_labels = check_labels_of("gallery_", given, gallery.rows)
     if query.shape[1] != gallery.width:
         raise UserError(
@@ -148,6 +150,21 @@ def check_inputs(
     if query_gallery_index is not None:
         own = _own_images(query_gallery_index, query_labels.pids, gallery_labels.pids)
     return Inputs(query, gallery, query_labels, gallery_labels, protocol, own)
+
+
+def _device(asked: str | torch.device | None) -> torch.device | None:
+    """The device asked for; UserError unless it is the CPU or a CUDA device that is there."""
+    try:
+        device = None if asked is None else torch.device(asked)
+    except (RuntimeError, TypeError):
+        raise UserError(f"device={asked!r} is unknown: choose cpu, cuda or cuda:NUMBER") from None
+    if device is None or device.type == "cpu":
+        return device
+    if device.type != "cuda":
+        raise UserError(f"device={asked!r}: ranks need float64, which is computed on cpu and cuda; choose one of them")
+    if (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device={asked!r}: there are {torch.cuda.device_count()} CUDA devices; choose another or cpu")
+    return device
 
 
 def _with_needed_labels(protocol: Protocol, query: Labels, gallery: Labels) -> Protocol:

@@ -25,13 +25,16 @@ def is_stream(values: Any) -> bool:
     return callable(values) or hasattr(values, "__iter__")
 
 
-def read_stream(values: Iterable[Any] | Callable[[], Iterable[Any]]) -> tuple[Gallery, Labels]:
+def read_stream(
+    values: Iterable[Any] | Callable[[], Iterable[Any]], device: torch.device | None = None
+) -> tuple[Gallery, Labels]:
     """The features, to be read again, and all labels, which one pass collects.
 
     Args:
         values: an iterable of blocks that starts anew each time, or a function without arguments that returns one. A
             block is ``(features, pids)``, ``(features, pids, camids)``, or a mapping with ``features``, ``pids`` and
             whatever of camids, tracks, times and clothes the protocol needs.
+        device: where the gallery's blocks go; as in ``Gallery.of``, by the first of them.
 
     Raises:
         UserError: it can be iterated only once, is empty, or a block is not like that or not like the first.
@@ -53,7 +56,7 @@ def read_stream(values: Iterable[Any] | Callable[[], Iterable[Any]]) -> tuple[Ga
     for features, labels in _blocks(start):
         refuse_non_finite(_NAME, features, rows)
         known = {name for name in _LABELS if getattr(labels, name) is not None}
-        names, width = names or known, width or features.shape[1]
+        names, width, device = names or known, width or features.shape[1], device or features.device
         if known != names:
             raise UserError(
                 f"{_NAME}: blocks have unlike labels, {_listed(names)} and {_listed(known)}; give all the same"
@@ -66,7 +69,7 @@ def read_stream(values: Iterable[Any] | Callable[[], Iterable[Any]]) -> tuple[Ga
     def read(size: int) -> Iterator[torch.Tensor]:
         return resized((features for features, _ in _blocks(start, width)), size)
 
-    gallery = Gallery(read, rows, width, _NAME)
+    gallery = Gallery(read, rows, width, _NAME, device or torch.device("cpu"))
     gallery._finite = rows
     return gallery, Labels(**{name: np.concatenate([getattr(c, name) for c in columns]) for name in names or ()})
 

@@ -7,6 +7,7 @@ and only their indices matter where it ties with a match's.
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.matches import Matches
@@ -16,10 +17,12 @@ from reid.evaluation.ranking.settle import count_below, pass_matches
 _DISTINCT = 8  # rows of a block at most; beyond, the usual way is the shorter
 
 
-def distinct_rows(rows: Rows) -> tuple[Ints, Ints] | None:
+def distinct_rows(block: Tensor) -> tuple[Ints, Ints] | None:
     """(one index of each distinct row, which of them each row equals), or None where they are more than a few."""
-    if len(rows) < 4 * _DISTINCT or len(np.unique(rows[: 4 * _DISTINCT], axis=0)) > _DISTINCT:
+    begin = block[: 4 * _DISTINCT].cpu().numpy()
+    if len(begin) < 4 * _DISTINCT or len(np.unique(begin, axis=0)) > _DISTINCT:
         return None  # ordinary rows, at once
+    rows = block.cpu().numpy()
     raw = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
     _, first, which = np.unique(raw, return_index=True, return_inverse=True)
     return (first, which) if len(first) <= _DISTINCT else None

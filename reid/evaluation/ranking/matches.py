@@ -67,15 +67,15 @@ class Matches:
     def query_rows(self, size: int) -> Iterator[Tensor]:
         """The float32 rows of the active queries, so many at a time."""
         for first in range(0, len(self.queries), size):
-            yield torch.from_numpy(self.query[self.queries[first : first + size]])
+            yield torch.from_numpy(self.query[self.queries[first : first + size]]).to(self._blocks.device)
 
     def define(self, which: Ints) -> None:
         """Score these matches by definition, in one pass over the gallery, unless they are already."""
         which = np.unique(which[np.isnan(self.defined[which])])
         owner = self.owner()
-        for rows, these in self._in_blocks(which):
-            i, j = self.queries[owner[these]], self.gallery[these] - rows[0]
-            self.defined[these] = pair_scores(self.query, rows[1].cpu().numpy(), i, j, self._frame.distance)
+        for (first, rows), these in self._in_blocks(which):
+            images, j = rows_at(rows, self.gallery[these] - first)
+            self.defined[these] = pair_scores(self.query, images, self.queries[owner[these]], j, self._frame.distance)
 
     def _score(self) -> None:
         owner = self.owner()
@@ -129,6 +129,14 @@ class Matches:
             done = end
             if done == len(order):
                 return
+
+
+def rows_at(rows: Tensor, j: Ints) -> tuple[Rows, Ints]:
+    """(rows of a block, where ``rows[j[n]]`` is among them): of a GPU's only those are fetched that are asked for."""
+    if rows.device.type == "cpu":
+        return rows.numpy(), j
+    used, place = np.unique(j, return_inverse=True)
+    return rows[torch.from_numpy(used).to(rows.device)].cpu().numpy(), place
 
 
 def scores_of_pairs(frame: Frame, query: Rows, i: Ints, y: Tensor, c: Tensor, j: Ints) -> Floats:

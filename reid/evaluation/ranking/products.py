@@ -137,7 +137,7 @@ class FloatingPoint:
         rounded = 2 * _U * norm + 2.0**-100
         coarse_error = torch.linalg.vector_norm(code - code.to(self._coarse).float(), dim=1) * _ROOM + rounded
         coarse_error, rounded = torch.where(wild, norm * _ROOM, coarse_error), torch.where(wild, norm * _ROOM, rounded)
-        return Encoded(code, torch.ones(len(rows)), norm * _ROOM, coarse_error, rounded)
+        return Encoded(code, torch.ones(len(rows), device=rows.device), norm * _ROOM, coarse_error, rounded)
 
     def coarse(self, x: Encoded, y: Encoded, raised: Tensor) -> tuple[Tensor, Tensor]:
         tile = _raise((x.code.to(self._coarse) @ y.code.to(self._coarse).T).float(), x, raised)
@@ -167,6 +167,21 @@ def _raise(tile: Tensor, x: Encoded, by: Tensor) -> Tensor:
 def _cauchy_schwarz(x: Tensor, x_error: Tensor, y: Tensor, y_error: Tensor) -> Tensor:
     """[m] at least |x.y - x'.y'| for every x: |y'| is at most |y| + |y - y'|."""
     return x.max() * y_error + x_error.max() * (y + y_error)
+
+
+@cache
+def bounds_hold(device: torch.device) -> bool:
+    """Does this device multiply float32 and float64 as exactly as is claimed above? Tried once."""
+    width = 512
+    rows = torch.linspace(1, 2, 128 * width, dtype=torch.float64).sin().reshape(128, width).float()
+    x, y = rows[:64], rows[64:]
+    exact = x.double() @ y.double().T
+    length = torch.linalg.vector_norm(x.double(), dim=1)[:, None] * torch.linalg.vector_norm(y.double(), dim=1)
+    for kind, unit in ((torch.float32, _U), (torch.float64, 2.0**-52)):
+        found = (x.to(device, kind) @ y.to(device, kind).T).cpu().double()
+        if bool(((found - exact).abs() > (width + 1) * unit * length).any()):
+            return False
+    return True
 
 
 @cache

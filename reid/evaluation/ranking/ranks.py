@@ -31,11 +31,20 @@ from reid.errors import UserError
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
+from reid.evaluation.precision import full_float32
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame
 from reid.evaluation.ranking.matches import Matches, scores_of_pairs
 from reid.evaluation.ranking.near import Near, count_near
-from reid.evaluation.ranking.products import Encoded, FloatingPoint, Int8, Product, int8_is_exact, int8_pays
+from reid.evaluation.ranking.products import (
+    Encoded,
+    FloatingPoint,
+    Int8,
+    Product,
+    bounds_hold,
+    int8_is_exact,
+    int8_pays,
+)
 from reid.evaluation.ranking.scores import Distance, Rows
 from reid.evaluation.ranking.settle import Settler
 from reid.evaluation.ranking.sieve import Columns, Ignored, sieve
@@ -48,6 +57,7 @@ _PART = 256  # rows encoded at a time
 _SAMPLE = 512  # rows that show where the gallery lies
 
 
+@full_float32()
 def match_ranks(
     query: Rows,
     gallery: Gallery,
@@ -61,18 +71,18 @@ def match_ranks(
 
     Args:
         query: [Q, D] float32.
-        gallery: G rows in blocks.
+        gallery: G rows in blocks, on the device that multiplies.
         pairs: who matches whom, and whom to ignore.
         distance: "cosine" or "euclidean".
         route: the arithmetic of the first product, which changes no rank: "int8", "bfloat16", "float32", or "auto" for
-            the fastest here.
+            the fastest here. On a GPU it is float32.
         block_rows: gallery rows at a time; changes no rank either.
 
     Returns:
         One ascending int64 array of 1-based ranks a query; empty where the query has no match.
 
     Raises:
-        UserError: the route is unknown, or int8 products are not exact on this processor.
+        UserError: the route is unknown, or this processor's products are not exact enough for it.
 
     >>> from reid.evaluation.labels import Labels
     >>> from reid.evaluation.pairs import make_pairs
@@ -81,7 +91,7 @@ def match_ranks(
     >>> match_ranks(np.float32([[1, 0]]), Gallery.of(np.float32([[3, 1], [1, 1]])), pairs, "cosine")
     [array([2])]
     """
-    product = _product(route, gallery.width)
+    product = _product(route, gallery.width, gallery.device)
     block_rows = block_rows or int(np.clip(_NUMBERS // gallery.width, 256, _WIDEST))
     sample = _sample(gallery, block_rows)
     frame = Frame.of(sample, distance)
@@ -89,7 +99,7 @@ def match_ranks(
     if not len(matches.queries):
         return matches.ranks(len(query))
     encoded = _encode(product, (frame.queries(rows) for rows in matches.query_rows(_PART)))
-    blanks = _Blanks(pairs, matches.queries)
+    blanks = _Blanks(pairs, matches.queries, gallery.device)
     settler = Settler(matches, frame)
     collapsed = frame.tight and distance == "cosine"
     near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy()) if collapsed else None
@@ -98,11 +108,11 @@ def match_ranks(
         part = rows if len(kept) == len(rows) else rows[torch.from_numpy(kept).to(rows.device)]
         if not len(kept):
             continue
-        images = part.cpu().numpy()
-        if not blanks.groups and (few := distinct_rows(images)):
-            count_copies(matches, images, few, first + kept, blanks.inside(first, len(rows), kept), distance)
+        if not blanks.groups and (few := distinct_rows(part)):
+            ignored_pairs = blanks.inside(first, len(rows), kept)
+            count_copies(matches, part.cpu().numpy(), few, first + kept, ignored_pairs, distance)
             continue
-        if near and (block := near.block(images)):
+        if near and (block := near.block(part.cpu().numpy())):
             matches.define(np.arange(len(matches.gallery)))
             for a, tile in near.tiles(block, part.device):
                 blanks.tile(a, first, len(rows), kept).blank(tile, -torch.inf)
@@ -128,7 +138,8 @@ def match_ranks(
 class _Blanks:
     """The ignored cells of each tile: every pair of one identity, true matches too, since these are ranked apart."""
 
-    def __init__(self, pairs: Pairs, queries: Ints) -> None:
+    def __init__(self, pairs: Pairs, queries: Ints, device: torch.device) -> None:
+        self._device = device
         active = np.full(len(pairs.starts) - 1, -1)
         active[queries] = np.arange(len(queries))
         owner = np.repeat(active, np.diff(pairs.starts))
@@ -157,14 +168,20 @@ class _Blanks:
         return Ignored(
             row,
             column,
-            torch.from_numpy(query_group[a]),
-            torch.from_numpy(gallery_group[first : first + rows][kept]),
+            torch.from_numpy(query_group[a]).to(self._device),
+            torch.from_numpy(gallery_group[first : first + rows][kept]).to(self._device),
         )
 
 
-def _product(route: str, width: int) -> Product:
+def _product(route: str, width: int, device: torch.device) -> Product:
     if route not in ROUTES:
         raise UserError(f"route={route!r} is unknown; choose one of {', '.join(ROUTES)}")
+    if device.type != "cpu":
+        if route not in ("auto", "float32"):
+            raise UserError(f"route={route!r} is proven on the CPU only; choose 'auto', 'float32' or device='cpu'")
+        if not bounds_hold(device):
+            raise UserError(f"{device} multiplies float32 less exactly than ranks need; choose device='cpu'")
+        return FloatingPoint("float32")
     narrow = width <= Int8.widest
     if route == "int8" and not (narrow and int8_is_exact()):
         raise UserError("route='int8' needs exact int8 products, which this processor lacks; choose 'auto'")

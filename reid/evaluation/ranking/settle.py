@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.frame import Frame
-from reid.evaluation.ranking.matches import Matches
+from reid.evaluation.ranking.matches import Matches, rows_at
 from reid.evaluation.ranking.scores import Floats, first_copies, pair_scores
 
 _OPEN = 2**20  # pairs of a cell and a match kept before the gallery is asked for the matches' rows
@@ -42,8 +42,8 @@ class Settler:
             return
         a, j, beaten, low, high = (values[~sure] for values in (a, j, beaten, low, high))
         # a collapsed network's rows are copies of few: each is scored once a query
-        images = rows.cpu().numpy()
-        same, place = np.unique(a * len(images) + first_copies(images)[j - first], return_inverse=True)
+        images, local = rows_at(rows, j - first)
+        same, place = np.unique(a * len(images) + first_copies(images)[local], return_inverse=True)
         query, image = np.divmod(same, len(images))
         defined = pair_scores(m.query, images, m.queries[query], image, self._frame.distance)[place]
         pass_matches(m, a, beaten, low)

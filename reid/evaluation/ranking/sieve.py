@@ -155,8 +155,10 @@ def _none() -> tuple[Ints, Ints, Ints]:
 
 
 def _down(values: Tensor) -> Tensor:
-    return torch.nextafter(values.float(), torch.tensor(-torch.inf, device=values.device))
+    short = values.float()
+    return torch.nextafter(short, torch.full_like(short, -torch.inf))
 
 
 def _up(values: Tensor) -> Tensor:
-    return torch.nextafter(values.float(), torch.tensor(torch.inf, device=values.device))
+    short = values.float()
+    return torch.nextafter(short, torch.full_like(short, torch.inf))

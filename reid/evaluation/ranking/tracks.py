@@ -119,7 +119,8 @@ class _Tile:
         size = max(1, _NUMBERS // max(self._gallery.width, self.queries))
         for start, rows in self._gallery.blocks(size):
             block = slice(start, start + len(rows))
-            wide, norms = _float64_rows(rows.numpy(), self._distance)
+            images = rows.cpu().numpy()
+            wide, norms = _float64_rows(images, self._distance)
             scores = self._rows @ wide.T
             if self._distance == "euclidean":
                 scores = 2 * scores - np.square(self.norms)[:, None] - np.square(norms)
@@ -129,7 +130,7 @@ class _Tile:
             scores[query[here], image[here] - start] = -np.inf
             if self._pairs.query_group is not None and self._pairs.gallery_group is not None:
                 scores[self._pairs.query_group[self._part, None] == self._pairs.gallery_group[block]] = -np.inf
-            yield block, rows.numpy(), scores, float(norms.max())
+            yield block, images, scores, float(norms.max())
 
 
 def _rank(row: Floats, match: int) -> int:

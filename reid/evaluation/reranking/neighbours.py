@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from reid.evaluation.labels import Bools, Ints
+from reid.evaluation.precision import full_float32
 from reid.evaluation.ranking.products import int8_pays
 from reid.evaluation.reranking.points import Floats32, Points
 
@@ -126,12 +127,8 @@ def _settle(
 
 def product(rows: Floats32, others: Floats32, out: torch.Tensor) -> None:
     """Write the dot products of all pairs of rows, in float32 even where training was allowed to use less."""
-    allowed = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
+    with full_float32():
         torch.mm(torch.from_numpy(rows), torch.from_numpy(others).T, out=out)
-    finally:
-        torch.set_float32_matmul_precision(allowed)
 
 
 def _rounding(norms: Any, others: Any, dimensions: int) -> Any:

@@ -225,5 +225,5 @@ def _sum(name: str, flipped: Any, features: Gallery) -> Floats32:
         )
     sums = np.empty((features.rows, features.width), dtype=np.float32)
     for (start, block), (_, other) in zip(features.blocks(_ROWS), mirrored.blocks(_ROWS), strict=True):
-        np.add(block.numpy(), other.numpy(), out=sums[start : start + len(block)])
+        np.add(block.cpu().numpy(), other.cpu().numpy(), out=sums[start : start + len(block)])
     return sums
