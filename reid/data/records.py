@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ class Record:
     """One picture: where it lies, the person's identity (pid), the camera (camid), and what else a set may tell.
 
     Attributes:
+        path: may be given as text, and is kept as text: a Path takes several times the memory.
         clothes: outfit; a number for each outfit of an identity.
         track: images of one identity that one camera took in a row; a number stands for one track.
         time: seconds, from any start.
@@ -26,6 +28,22 @@ class Record:
     clothes: int | None = None
     track: int | None = None
     time: float | None = None
+
+
+class _KeptAsText:
+    """The slot of a path: text within, a Path to whoever asks."""
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, record: Record | None, owner: type | None = None) -> Any:
+        return self if record is None else Path(self._slot.__get__(record))
+
+    def __set__(self, record: Record, path: str | Path) -> None:
+        self._slot.__set__(record, str(Path(path)))
+
+
+Record.path = _KeptAsText(Record.path)  # type: ignore[misc, assignment]
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,12 +117,12 @@ def open_images(
 
 def _key(records: Sequence[Record], size: tuple[int, int]) -> str:
     digest = hashlib.sha256(f"{_VERSION} {size[0]}x{size[1]}\n".encode())
-    for r in records:
+    for path in (r.path for r in records):
         try:
-            stat = r.path.stat()
+            stat = path.stat()
         except OSError as error:
-            raise UserError(f"{r.path}: {error.strerror}") from error
-        digest.update(f"{r.path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+            raise UserError(f"{path}: {error.strerror}") from error
+        digest.update(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
     return f"{size[0]}x{size[1]}-{digest.hexdigest()[:20]}"
 
 
