@@ -1,6 +1,7 @@
 """A composed config -> the arguments of a run's functions. The config object goes no further than here."""
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     from reid.data.datamodule import ReIDData
     from reid.data.records import camids
     from reid.models.embedder import Embedder
+    from reid.runs.doctor import labels_line
     from reid.runs.judge import Judging, refuse_hopeless
     from reid.training.settings import TrainerSettings, quiet_lightning
 
@@ -49,6 +51,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         raise UserError(f"dataset={split.name} has nothing to train on: judge on it with eval.py dataset=...")
     evaluation = {"protocol": cfg.eval.protocol, "distance": cfg.eval.distance, "flip": cfg.eval.flip}
     refuse_hopeless(split, cfg.eval.protocol, cfg.eval.distance)
+    labels = labels_line(split, cfg.eval.protocol, _doctor_command(cfg, None if resumed else overrides))
     objective = build(cfg.objective, "objective")
     optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
     try_out("optimizer", optimizer, [nn.Parameter()])
@@ -93,6 +96,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         "resume": resumed is not None,
         "config": config,
         "data": data,
+        "labels": labels,
         "embedder": embedder,
         "objective": objective,
         "optimizer": optimizer,
@@ -134,6 +138,14 @@ def backbone_of(node: DictConfig) -> tuple[Any, float]:
         raise UserError(f"backbone.layer_decay={decay} must be above 0 and at most 1")
     backbone = build(own, "backbone").freeze(stages)
     return (backbone.save_memory() if twice else backbone), float(decay)
+
+
+def _doctor_command(cfg: DictConfig, overrides: list[str] | None) -> str:
+    """What to type to examine the data of this run; None for the overrides where none name it, as in a resumed run."""
+    given = ["dataset=..."] if overrides is None else [o for o in overrides if o.startswith(("dataset=", "dataset."))]
+    own = cfg.dataset.get("protocol", "market1501")
+    rules = [f"protocol={cfg.eval.protocol}"] if cfg.eval.protocol != own else []
+    return shlex.join(["python", "scripts/doctor.py", *given, *rules])
 
 
 def _new_run(cfg: DictConfig) -> RunFolder:

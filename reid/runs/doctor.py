@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reid.data.doctor import Examination, Finding, examine, worst_first
+from reid.data.doctor import Examination, Finding, examine, one_line, worst_first
 from reid.data.doctor import quick as label_findings
 from reid.data.records import Split
 from reid.errors import UserError
@@ -28,14 +28,19 @@ def doctor(split: Split, protocol: str, workers: int | None = None) -> Examinati
 
 
 def quick(split: Split, protocol: str) -> list[Finding]:
-    """What the labels alone tell, in a moment; see ``one_line``."""
+    """What the labels alone tell, in a moment; see ``labels_line``."""
     rules = named_protocol(protocol)
     found = label_findings(split, junk=rules.junk_pids, distractors=rules.distractor_pids)
     return [*found, *query_findings(split, protocol)]
 
 
 def query_findings(split: Split, protocol: str) -> list[Finding]:
-    """The queries that no gallery image can match, by reason; an error where none of them has a match."""
+    """The queries that no gallery image can match, by reason; an error where none of them has a match.
+
+    Nothing of a set that is for training only, without query and gallery.
+    """
+    if not split.query and not split.gallery:
+        return []
     query, gallery = np.zeros((len(split.query), 1)), np.zeros((len(split.gallery), 1))
     try:
         inputs = check_inputs(query, gallery, **labels_of(split.query, split.gallery), protocol=protocol)
@@ -54,3 +59,9 @@ def query_findings(split: Split, protocol: str) -> list[Finding]:
         name = f"queries without a match, {reason}"
         told.append(Finding("error" if hopeless else "warning", name, len(queries), f"{meaning}; {way_out}.", files))
     return told
+
+
+def labels_line(split: Split, protocol: str, command: str) -> str:
+    """What the labels alone tell, as an opening line of a run: "healthy", or what there is and ``command`` for more."""
+    found = one_line(quick(split, protocol))
+    return f"{found}; {command} tells more" if found else "healthy"

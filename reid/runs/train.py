@@ -38,6 +38,7 @@ def train(
     resume: bool,
     config: str,
     data: ReIDData,
+    labels: str,
     embedder: Embedder,
     objective: Objective,
     optimizer: Callable[..., torch.optim.Optimizer],
@@ -51,6 +52,8 @@ def train(
     seed: int,
 ) -> Mapping[str, Any]:
     """Train, judge, write ``run``; returns what metrics.json holds.
+
+    ``labels`` says in a line what the labels of the data show; see ``reid.runs.doctor.labels_line``.
 
     Raises:
         UserError: among others a loss that is not finite, a checkpoint that cannot be written, a set without a match.
@@ -85,7 +88,7 @@ def train(
     description = _describe(data, run, resume)
     if settings.channels_last:
         embedder = embedder.to(memory_format=torch.channels_last)
-    summary = _summary(data, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
+    summary = _summary(data, labels, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
     if trainer.is_global_zero:
         print(facts(summary), flush=True)
         if not resume:
@@ -195,7 +198,13 @@ def _validate(data: ReIDData, how: Judging, features: np.ndarray) -> Mapping[str
 
 
 def _summary(
-    data: ReIDData, embedder: Embedder, settings: TrainerSettings, precision: str, run: RunFolder, seed: int
+    data: ReIDData,
+    labels: str,
+    embedder: Embedder,
+    settings: TrainerSettings,
+    precision: str,
+    run: RunFolder,
+    seed: int,
 ) -> dict[str, str]:
     """The opening lines: what the run is about to do."""
     split, validation = data.split, data.validation
@@ -209,6 +218,7 @@ def _summary(
         "data": f"{split.name} in {split.root}",
         "train": f"{len(data.train_images)} images of {identities} identities{held}",
         "test": f"{len(split.query)} queries, {len(split.gallery)} gallery images",
+        "labels": labels,
         "net": f"{backbone.name}, {parameters / 1e6:.1f} M parameters, embedding of {embedder.dim}",
         "weights": backbone.origin,
         "images": "{}x{}, last map {}x{}".format(*embedder.image_size, *embedder.map_size),

@@ -1,10 +1,12 @@
 """scripts/doctor.py as a user runs it."""
 
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
-from cli.entry import in_process
+from cli.entry import in_process, small
 from data.doctor.planted import DAMAGE, GALLERY, TRAIN, healthy, name, picture, save
 from report.test_page import Reader
 
@@ -72,6 +74,29 @@ def test_the_page_shows_every_finding_and_asks_nobody(sick: Path, tmp_path: Path
     assert "cannot<br>be read" in text
     assert "http:" not in text
     assert "https:" not in text
+
+
+def labels_told(out: str) -> tuple[str, list[str]]:
+    """What the opening line of a run says of the labels, and the arguments of the command that it names."""
+    (line,) = [line for line in out.splitlines() if line.startswith("labels ")]
+    found, command = line.removeprefix("labels").strip().removesuffix(" tells more").split("; ")
+    return found, shlex.split(command)
+
+
+def test_training_opens_with_what_the_labels_show(toy: Path, tmp_path: Path) -> None:
+    root = tmp_path / "my set"
+    shutil.copytree(toy, root)
+    somebody = min(file.name for file in (root / TRAIN).glob("0*"))[:5]
+    for file in sorted((root / TRAIN).glob(f"{somebody}*"))[1:]:
+        file.unlink()
+    given = ["dataset=market1501", f'dataset.root="{root}"', "dataset.name=mine", "trainer.max_epochs=1"]
+    outcome = in_process("train.py", *small(toy, tmp_path, *given)).check()
+    found, command = labels_told(outcome.out)
+    assert found == "training identities with one image: 1"
+    assert command[:2] == ["python", SCRIPT]
+    assert found in in_process(*command[1:]).check(1).out
+    resumed = in_process("train.py", f"resume={outcome.run}", "trainer.max_epochs=2").check()
+    assert labels_told(resumed.out) == (found, ["python", SCRIPT, "dataset=..."])
 
 
 def test_no_query_with_a_match(tmp_path: Path) -> None:

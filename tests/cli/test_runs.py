@@ -119,6 +119,7 @@ def test_terminal_tells_the_plan_and_the_numbers_and_nothing_else(finished: Outc
     )
     assert told["train"] == f"{train} images of 8 identities"
     assert told["test"] == f"{query} queries, {gallery} gallery images"
+    assert told["labels"] == "healthy"
     assert told["net"].startswith("mobilenet_v2, 2.2 M parameters")
     assert told["weights"] == "from scratch (backbone.pretrained=false)"
     assert told["batch"] == "8 images, 2 steps an epoch, 2 epochs"

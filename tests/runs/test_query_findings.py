@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from reid.data.records import Record, Split
-from reid.runs.doctor import query_findings, quick
+from reid.runs.doctor import labels_line, query_findings, quick
 
 MATCHED = (1, 1), (1, 2)  # identity and camera of a query, and of a gallery image
 
@@ -48,3 +48,17 @@ def test_what_a_protocol_refuses_is_told() -> None:
 def test_the_quick_look_has_labels_and_queries() -> None:
     names = [f.name for f in quick(split([(1, 1), (9, 1)], [(1, 2)]), "market1501")]
     assert names == ["identity numbers without an image", "queries without a match, identity not in the gallery"]
+
+
+def test_one_line_before_training() -> None:
+    """The gap between identities 1 and 9 is worth knowing, but nothing to stop at."""
+    sick = split([(1, 1), (9, 1)], [(1, 2)])
+    assert labels_line(sick, "market1501", "see x") == (
+        "queries without a match, identity not in the gallery: 1; see x tells more"
+    )
+    assert labels_line(split([(1, 1), (9, 1)], [(1, 2), (9, 2)]), "market1501", "see x") == "healthy"
+
+
+def test_a_set_for_training_alone_is_not_judged() -> None:
+    train = tuple(Record(Path(f"{i}.jpg"), pid, i % 2) for i, pid in enumerate([1, 1, 2, 2]))
+    assert labels_line(Split("mine", Path(), train, (), ()), "market1501", "x") == "healthy"
