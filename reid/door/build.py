@@ -1,19 +1,23 @@
 """Config nodes -> the objects they name."""
 
 import inspect
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from reid.data.readers.shared import published_log
 from reid.data.records import Split, first_identities, hold_out
 from reid.door import check
 from reid.errors import UserError
 
-_NOT_READ = ("name", "protocol", "image_size", "val_fraction", "limit_identities")  # of a dataset node, by its reader
+# Of a dataset node, by its reader:
+_NOT_READ = ("name", "protocol", "image_size", "val_fraction", "limit_identities", "strict")
 
 
 def build(node: DictConfig, name: str) -> Any:
@@ -46,12 +50,16 @@ def read_split(node: DictConfig, seed: int, whole: bool = False) -> tuple[Split,
     """The data set that a ``dataset`` node names, and its held-out identities where it asks for them.
 
     ``whole`` leaves the training part as it is read, for judging.
+
+    Raises:
+        UserError: among others, with ``strict`` in the node, a set that is not as published, which else is warned of.
     """
     given: dict[Any, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
     reader = {k: v for k, v in given.items() if k not in _NOT_READ}
     if _takes(reader.get("_target_"), "name"):
         reader["name"] = str(node.name)
-    split: Split = build(OmegaConf.create(reader), "dataset")
+    with _refused(bool(given.get("strict"))):
+        split: Split = build(OmegaConf.create(reader), "dataset")
     if "name" not in reader:
         split = replace(split, name=str(node.name))
     if whole:
@@ -61,6 +69,21 @@ def read_split(node: DictConfig, seed: int, whole: bool = False) -> tuple[Split,
     if node.get("val_fraction"):
         return hold_out(split, node.val_fraction, seed)
     return split, None
+
+
+@contextmanager
+def _refused(on: bool) -> Iterator[None]:
+    """If ``on``, readers stop where they would warn that a set is not as published."""
+    if on:
+        published_log.addFilter(_refuse)
+    try:
+        yield
+    finally:
+        published_log.removeFilter(_refuse)
+
+
+def _refuse(record: logging.LogRecord) -> NoReturn:
+    raise UserError(f"{record.getMessage()}: get the whole set, or take it as it is with dataset.strict=false")
 
 
 def _takes(target: Any, argument: str) -> bool:

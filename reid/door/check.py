@@ -22,6 +22,7 @@ _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's ann
     "data.skip_unreadable": (bool, None),
     "dataset.val_fraction": (float | None, 0),
     "dataset.limit_identities": (int | None, 1),
+    "dataset.strict": (bool | None, None),
     "eval.protocol": (str, None),
     "eval.distance": (str, None),
     "eval.batch_size": (int, 1),

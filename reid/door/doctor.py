@@ -12,6 +12,7 @@ from reid.door.build import read_split
 def doctor(cfg: DictConfig) -> int:
     """Examine the data set that the config names; the exit code: 0 healthy, 1 warnings, 2 cannot be used."""
     check.value("protocol", cfg.protocol, str)
+    check.value("dataset.strict", cfg.dataset.strict, bool)
     check.value("workers", cfg.workers, int | None, 1)
     output = output_file(cfg.output, [".html", ".json"])
     split, _ = read_split(cfg.dataset, seed=0, whole=True)

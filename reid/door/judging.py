@@ -14,6 +14,7 @@ from reid.errors import UserError
 from reid.runs.folder import RunFolder
 
 _MODEL_ONLY = ("feature", "batch_size", "flip")
+_UNNAMED = {"strict": None}  # a dataset node where no data set is chosen
 
 
 def judging(cfg: DictConfig) -> Callable[[], Any]:
@@ -38,7 +39,8 @@ def judging(cfg: DictConfig) -> Callable[[], Any]:
 def _of_features(cfg: DictConfig, rerank: Any, beside: Any, output: Path | None) -> Callable[[], Any]:
     from reid.runs.features import judge_features
 
-    given = [name for name in ("run", "checkpoint", "dataset") if cfg.get(name) is not None]
+    given = [name for name in ("run", "checkpoint") if cfg.get(name) is not None]
+    given += ["dataset"] if cfg.get("dataset") not in (None, _UNNAMED) else []
     given += [f"eval.{name}" for name in (*_MODEL_ONLY, "compare") if cfg.eval[name] is not None]
     if given:
         raise UserError(f"eval.features={cfg.eval.features} holds features and labels; leave out {', '.join(given)}")
@@ -80,7 +82,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     if cfg.checkpoint is not None and cfg.run is not None:
         raise UserError(f"run={cfg.run} and checkpoint={cfg.checkpoint}: give one of the two")
     if cfg.checkpoint is not None:
-        if cfg.get("dataset") is None:
+        if not _named(cfg):
             raise UserError("checkpoint= needs the data to judge on: add dataset=NAME dataset.root=FOLDER")
         checkpoint, model, option = Path(cfg.checkpoint).expanduser(), Path(cfg.checkpoint).name, "checkpoint"
     else:
@@ -98,9 +100,10 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     }.items():
         if OmegaConf.select(asked, key) is None:
             OmegaConf.update(asked, key, OmegaConf.select(told, key, default=otherwise))
-    dataset, again = cfg.get("dataset"), False
-    if dataset is None and run is not None:
-        dataset, again = told.dataset, True
+    dataset, again = cfg.get("dataset"), not _named(cfg)
+    if again:
+        dataset, strict = told.dataset, OmegaConf.select(cfg, "dataset.strict")
+        dataset.strict = dataset.get("strict") if strict is None else strict
     split = read_split(dataset, seed=0, whole=True)[0]
     trained = load_trained(checkpoint, option=option, trust=run is not None)
     rules: Mapping[str, Any] = {
@@ -129,6 +132,11 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
         "model": model,
         "recorded": run.metrics if run is not None and again else None,
     }
+
+
+def _named(cfg: DictConfig) -> bool:
+    """Whether a data set is chosen; without one the node has at most the keys that every data set takes."""
+    return bool(set(cfg.get("dataset") or {}) - set(_UNNAMED))
 
 
 def _rerank(asked: Any) -> Any:

@@ -115,6 +115,7 @@ def test_no_query_with_a_match(tmp_path: Path) -> None:
         ("protocol=market", "error: protocol='market' is unknown"),
         ("workers=0", "error: workers=0 must be at least 1"),
         ("output=page.txt", "error: output=page.txt must be a .html or .json file"),
+        ("dataset.strict=x", "error: dataset.strict=x must be true or false"),
         ("worker=2", "error: unknown config key 'worker': did you mean workers"),
     ],
 )

@@ -11,6 +11,7 @@ from reid.data.records import Record, Split
 from reid.errors import UserError
 
 log = logging.getLogger(__name__)
+published_log = logging.getLogger(f"{__name__}.published")  # where a set is not as published; dataset.strict refuses it
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
 Counts = Mapping[str, tuple[int, int]]  # "train", "query", "gallery" -> (identities, images)
@@ -112,7 +113,7 @@ def warn_of_counts(split: Split, published: Counts) -> None:
         if found[part] != (identities, images)
     ]
     if wrong:
-        log.warning("%s in %s is not the published set: %s", split.name, split.root, "; ".join(wrong))
+        published_log.warning("%s in %s is not the published set: %s", split.name, split.root, "; ".join(wrong))
 
 
 def warn_of_overlap(split: Split) -> None:
@@ -129,7 +130,7 @@ def warn_of_total(split: Split, identities: int, images: int) -> None:
     """As ``warn_of_counts`` where chance decides which part a picture is in: counts the pictures of all parts, once."""
     found = _counts({r.path: r for r in split.train + split.query + split.gallery}.values())
     if found != (identities, images):
-        log.warning(
+        published_log.warning(
             "%s in %s is not the published set: it has %d images of %d identities instead of %d of %d",
             split.name, split.root, found[1], found[0], images, identities,
         )  # fmt: skip
