@@ -3,19 +3,18 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from reid.data.readers.shared import SUFFIXES, open_root, warn_of_overlap
+from reid.data.readers.shared import SUFFIXES, numbered, open_root, warn_of_overlap
 from reid.data.records import Record, Split
 from reid.errors import UserError, unknown
 
 log = logging.getLogger(__name__)
 
 _SUBFOLDER = "subfolder"
-_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _Found = list[tuple[str, str, Path]]  # person, camera, picture
 
 
@@ -78,20 +77,6 @@ def read(
     found = Split(named, root, records.get("train", ()), records["query"], records["gallery"])
     warn_of_overlap(found)
     return found
-
-
-def numbered(texts: Iterable[str]) -> dict[str, int]:
-    """A number for each text: itself if all are whole numbers, else its place among the sorted texts, from 1.
-
-    >>> numbered(["north", "3", "gate", "north"])
-    {'3': 1, 'gate': 2, 'north': 3}
-    >>> numbered(["3", "-1", "0007"])
-    {'-1': -1, '0007': 7, '3': 3}
-    """
-    names = sorted(set(texts))
-    if all(_WHOLE.fullmatch(text) for text in names):
-        return {text: int(text) for text in names}
-    return {text: number for number, text in enumerate(names, 1)}
 
 
 def _given(root: Path) -> list[str]:

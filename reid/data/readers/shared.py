@@ -1,9 +1,11 @@
 """What readers share: the pictures of a folder, what file names say, and whether a published set is all there."""
 
+import importlib
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ log = logging.getLogger(__name__)
 published_log = logging.getLogger(f"{__name__}.published")  # where a set is not as published; dataset.strict refuses it
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 Counts = Mapping[str, tuple[int, int]]  # "train", "query", "gallery" -> (identities, images)
 
 
@@ -102,6 +105,32 @@ def people_folders(folder: Path) -> list[Path]:
 def numbered_folders(folder: Path) -> list[Path]:
     """The folders named by numbers directly in ``folder``, sorted; perhaps none."""
     return [inner for inner in sorted(folder.iterdir()) if inner.name.isdecimal() and inner.is_dir()]
+
+
+def numbered(texts: Iterable[str]) -> dict[str, int]:
+    """A number for each text: itself if all are whole numbers, else its place among the sorted texts, from 1.
+
+    >>> numbered(["north", "3", "gate", "north"])
+    {'3': 1, 'gate': 2, 'north': 3}
+    >>> numbered(["3", "-1", "0007"])
+    {'-1': -1, '0007': 7, '3': 3}
+    """
+    names = sorted(set(texts))
+    if all(_WHOLE.fullmatch(text) for text in names):
+        return {text: int(text) for text in names}
+    return {text: number for number, text in enumerate(names, 1)}
+
+
+def optional(module: str, package: str, what: str) -> Any:
+    """A module of a package that a few data sets alone need.
+
+    Raises:
+        UserError: it is not installed; ``what`` is the file or set that needs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        raise UserError(f"{what} is read by {package}, which is not installed: pip install {package}") from None
 
 
 def warn_of_counts(split: Split, published: Counts) -> None:

@@ -5,22 +5,26 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from reid.data.readers.folder import numbered
-from reid.data.readers.shared import warn_of_overlap
+from reid.data.readers.shared import numbered, optional, warn_of_overlap
 from reid.data.records import Record, Split
 from reid.errors import UserError
 
 _NEEDED = ("path", "pid", "split")
 _NUMBERED = ("pid", "camid", "clothes", "track")
 _FILLED = ("path", "pid", "split", "camid")  # others may be left empty
+_COLUMNS = (*_NEEDED, "camid", "clothes", "track", "time")
 _PARTS = ("train", "query", "gallery")
 _JUNK = -1
 _Row = dict[str, str]
+_Table = tuple[list[str], list[tuple[int, list[str]]]]  # columns, and the values of each line with its number
 
 
 def read(file: str | Path, root: str | Path | None = None, name: str = "csv") -> Split:
-    """Read a table of pictures: a CSV file in UTF-8, with commas, whose first line names the columns.
+    """Read a table of pictures: a CSV file in UTF-8, with commas, whose first line names the columns, or Parquet.
+
+    A file whose name ends in .parquet is read by pyarrow; in what is said of its lines the first row is line 1.
 
     Columns, in any order, others being ignored:
         path: of the picture, from ``root``.
@@ -76,9 +80,17 @@ def read(file: str | Path, root: str | Path | None = None, name: str = "csv") ->
 
 
 def _rows(file: Path) -> list[tuple[int, _Row]]:
-    """The lines of a CSV file, each with its number, values by column."""
+    """The lines of a table, each with its number, values by column as text."""
     if not file.is_file():
         raise UserError(f"dataset.file={file}: no such file; point it at a table with the columns {', '.join(_NEEDED)}")
+    header, rows = (_of_parquet if file.suffix.lower() == ".parquet" else _of_csv)(file)
+    for line, values in rows:
+        if len(values) != len(header):
+            raise UserError(f"{file}, line {line}: {len(values)} values, but the first line names {len(header)}")
+    return [(line, dict(zip(header, values, strict=True))) for line, values in rows]
+
+
+def _of_csv(file: Path) -> _Table:
     with file.open(newline="", encoding="utf-8-sig") as text:  # a spreadsheet's byte order mark is skipped
         reader = csv.reader(text, skipinitialspace=True, strict=True)
         try:
@@ -88,14 +100,36 @@ def _rows(file: Path) -> list[tuple[int, _Row]]:
             raise UserError(f"dataset.file={file} is not text in UTF-8 ({error.reason}): save it as such") from error
         except csv.Error as error:
             raise UserError(f"{file}, line {reader.line_num}: {error}") from error
+    _check_header(file, header)
+    return header, rows
+
+
+def _of_parquet(file: Path) -> _Table:
+    """Of the columns that have a meaning here alone: others may hold the pictures themselves."""
+    parquet = optional("pyarrow.parquet", "pyarrow", f"dataset.file={file}")
+    try:
+        with parquet.ParquetFile(file) as opened:
+            header = opened.schema_arrow.names
+            read = opened.read(columns=[name for name in header if name in _COLUMNS])
+            columns = {name: map(_as_text, read[name].to_pylist()) for name in read.column_names}
+    except (ValueError, OSError) as error:
+        raise UserError(f"dataset.file={file} is not a Parquet file: {str(error).splitlines()[0]}") from error
+    _check_header(file, header)
+    return list(columns), [(line, list(values)) for line, values in enumerate(zip(*columns.values(), strict=True), 1)]
+
+
+def _as_text(value: Any) -> str:
+    """As a CSV file would have it: nothing for null and for NaN, which stands for null in columns of numbers."""
+    if value is None or value != value:
+        return ""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _check_header(file: Path, header: Sequence[str]) -> None:
     missing = [column for column in _NEEDED if column not in header]
     if missing:
-        there = f"its first line names {', '.join(header)}" if header else "it is empty"
+        there = f"it has {', '.join(header)}" if header else "it is empty"
         raise UserError(f"dataset.file={file} has no column {', '.join(missing)}: {there}")
-    for line, values in rows:
-        if len(values) != len(header):
-            raise UserError(f"{file}, line {line}: {len(values)} values, but the first line names {len(header)}")
-    return [(line, dict(zip(header, values, strict=True))) for line, values in rows]
 
 
 def _checked(file: Path, rows: Sequence[tuple[int, _Row]]) -> list[tuple[int, _Row]]:

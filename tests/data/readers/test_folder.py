@@ -1,11 +1,9 @@
-import doctest
 import os
 from pathlib import Path
 
 import pytest
 from miniature import make, table
 
-from reid.data.readers import folder
 from reid.data.readers.folder import read
 from reid.data.records import Split
 from reid.errors import UserError
@@ -200,8 +198,3 @@ def test_no_folder(tmp_path: Path, split: str) -> None:
 def test_pictures_of_nobody(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no folder of a person with .jpg or .png images in it"):
         read(make(tmp_path, ["1.jpg", "2.jpg"]), split="by_identity")
-
-
-def test_examples() -> None:
-    failed, tried = doctest.testmod(folder)
-    assert (failed, tried) == (0, 2)

@@ -122,7 +122,7 @@ def test_time_that_is_none(tmp_path: Path, time: str) -> None:
     ("content", "says"),
     [
         (b"", "has no column path, pid, split: it is empty"),
-        (b"path,person;split\n", "has no column pid, split: its first line names path, person;split"),
+        (b"path,person;split\n", "has no column pid, split: it has path, person;split"),
         ("path,pid,split\nü.jpg,1,query\n".encode("latin-1"), r"is not text in UTF-8 \(invalid .*\): save it as such"),
         (b'path,pid,split\n"a.jpg,1,query\n', "set.csv, line 2: unexpected end of data"),
     ],
