@@ -49,8 +49,9 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     split, validation = read_split(cfg.dataset, seed)
     if not split.train:
         raise UserError(f"dataset={split.name} has nothing to train on: judge on it with eval.py dataset=...")
-    evaluation = {"protocol": cfg.eval.protocol, "distance": cfg.eval.distance, "flip": cfg.eval.flip}
-    refuse_hopeless(split, cfg.eval.protocol, cfg.eval.distance)
+    evaluation = {name: cfg.eval[name] for name in ("protocol", "distance", "flip")}
+    evaluation["pool"] = cfg.eval.get("pool") or "none"  # which the configs of older runs do not have
+    refuse_hopeless(split, evaluation["protocol"], evaluation["distance"], evaluation["pool"])
     labels = labels_line(split, cfg.eval.protocol, _doctor_command(cfg, None if resumed else overrides))
     objective = build(cfg.objective, "objective")
     optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")

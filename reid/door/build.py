@@ -17,7 +17,7 @@ from reid.door import check
 from reid.errors import UserError
 
 # Of a dataset node, by its reader:
-_NOT_READ = ("name", "protocol", "image_size", "val_fraction", "limit_identities", "strict")
+_NOT_READ = ("name", "protocol", "pool", "image_size", "val_fraction", "limit_identities", "strict")
 
 
 def build(node: DictConfig, name: str) -> Any:

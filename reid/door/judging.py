@@ -13,7 +13,7 @@ from reid.door.build import read_split
 from reid.errors import UserError
 from reid.runs.folder import RunFolder
 
-_MODEL_ONLY = ("feature", "batch_size", "flip")
+_MODEL_ONLY = ("feature", "batch_size", "flip", "pool")
 _UNNAMED = {"strict": None}  # a dataset node where no data set is chosen
 
 
@@ -109,14 +109,14 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     rules: Mapping[str, Any] = {
         name: cfg.eval[name] for name in ("protocol", "distance", *_MODEL_ONLY) if cfg.eval[name] is not None
     }
-    own = {} if again else {"protocol": dataset.get("protocol", "market1501")}  # of another data set
+    own = {} if again else {"protocol": dataset.get("protocol", "market1501"), "pool": dataset.get("pool", "none")}
     evaluation = {**trained.spec["evaluation"], **own, **rules}
     feature = evaluation.pop("feature", None)
     if feature is not None:
         if feature not in FEATURES:
             raise UserError(f"eval.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
         trained.embedder.feature = feature
-    refuse_hopeless(split, evaluation["protocol"], evaluation["distance"])
+    refuse_hopeless(split, evaluation["protocol"], evaluation["distance"], evaluation.get("pool", "none"))
     return {
         "trained": trained,
         "checkpoint": checkpoint,

@@ -9,6 +9,7 @@ from typing import Any
 
 from reid import files
 from reid.data.records import Split, camids, pids
+from reid.errors import UserError
 from reid.models.checkpoint import Trained
 from reid.models.embedder import Embedder
 from reid.models.extract import extract
@@ -35,7 +36,12 @@ def evaluate_again(
         recorded: a metrics.json to compare with, or None; whether the numbers are the same is said.
         beside: what to show beside the numbers.
         output: a JSON file for the numbers, or None.
+
+    Raises:
+        UserError: translation is asked for where tracks are judged.
     """
+    if beside.translate and how.pool != "none":
+        raise UserError("eval.translate is for images, not for tracks: leave it out, or add eval.pool=none")
     embedder = trained.embedder
     opening = {
         "checkpoint": f"{checkpoint} (epoch {trained.epochs})",

@@ -10,12 +10,15 @@ import torch
 
 from reid.data.records import Record, Split, camids, pids, told
 from reid.data.store import Images, open_images
+from reid.errors import unknown
 from reid.evaluation import Evaluation, Protocol, Rerank, check_labels, evaluate, ranked_gallery
 from reid.evaluation.protocols import named_protocol
 from reid.models.embedder import Embedder
-from reid.models.extract import View, extract
+from reid.models.extract import extract
 from reid.report import RankedImage, RankedQuery, choose_queries
+from reid.runs.tracks import pool_tracks, tracks_of
 
+POOLS = ("none", "track")
 RANKED = 10
 _TOLD = {"clothes": "clothes", "tracks": "track", "times": "time"}
 
@@ -25,6 +28,7 @@ class Judging:
     """How to judge: by which rules (``protocol``, ``distance``, ``rerank``), and how the features are made.
 
     ``flip`` adds the embedding of each image's mirror image to its own.
+    ``pool`` "track" judges tracks instead of images, each by the mean of its images' embeddings; "none" does not.
     """
 
     protocol: str
@@ -35,17 +39,23 @@ class Judging:
     skip_unreadable: bool
     bf16: bool = False
     flip: bool = False
+    pool: str = "none"
     rerank: Rerank | None = None
 
     def rules(self) -> Protocol:
         """The protocol, with what was done to the features in its stamp."""
         flip = "mirror image's embedding added" if self.flip else ""
-        return replace(named_protocol(self.protocol), distance=self.distance, flip=flip)  # type: ignore[arg-type]
+        feature = "mean over the track's frames" if self.pool == "track" else ""
+        rules = named_protocol(self.protocol)
+        return replace(rules, distance=self.distance, flip=flip, feature=feature)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The outcome on one split: the evaluation, the images it was made on, and their features float32 [N, D]."""
+    """The outcome on one split: the evaluation, the images it was made on, and their features float32 [N, D].
+
+    Where tracks were pooled the images are the first of each track, and the features those of the tracks.
+    """
 
     evaluation: Evaluation
     query: Images
@@ -89,9 +99,17 @@ def judge(embedder: Embedder, split: Split, how: Judging) -> Judgement:
     parts = []
     for records in (split.query, split.gallery):
         images = open_images(records, embedder.image_size, cache_dir=how.cache_dir, skip_unreadable=how.skip_unreadable)
-        view: View = "both" if how.flip else "image"
-        features = extract(embedder, images, batch_size=how.batch_size, device=how.device, bf16=how.bf16, view=view)
-        parts.append((images, features))
+        pooled = how.pool == "track"
+        features = extract(
+            embedder,
+            images,
+            batch_size=how.batch_size,
+            device=how.device,
+            bf16=how.bf16,
+            view="both" if how.flip else "image",
+            normalise=not pooled,
+        )
+        parts.append(pool_tracks(images, features) if pooled else (images, features))
     (query, query_features), (gallery, gallery_features) = parts
     evaluation = score(query_features, gallery_features, query.records, gallery.records, how)
     return Judgement(evaluation, query, gallery, query_features, gallery_features, how)
@@ -110,8 +128,12 @@ def score(
     )
 
 
-def refuse_hopeless(split: Split, protocol: str, distance: str) -> None:
+def refuse_hopeless(split: Split, protocol: str, distance: str, pool: str = "none") -> None:
     """Raise now what ``judge`` would raise after training: an unknown protocol, a reserved query, nothing to find."""
+    if pool not in POOLS:
+        raise unknown("eval.pool", pool, POOLS)
+    if pool == "track":
+        tracks_of(split.query + split.gallery)
     check_labels(**labels_of(split.query, split.gallery), protocol=protocol, distance=distance)
 
 

@@ -125,6 +125,8 @@ CASES = [
     train("margin in words", "objective.terms.triplet.loss.margin=x", says=["loss.margin=x must be a number or null"]),
     train("protocol", "eval.protocol=foo", says=["protocol='foo' is unknown", "market1501"]),
     train("distance", "eval.distance=foo", says=["distance='foo' is unknown", "cosine"]),
+    train("pooling unknown", "eval.pool=x", says=["eval.pool=x is unknown", "none, track"]),
+    train("tracks that are not told", "eval.pool=track", says=["eval.pool=track: not every", "set eval.pool=none"]),
     train("evaluation batch", "eval.batch_size=0", says=["eval.batch_size=0 must be at least 1"]),
     # weights
     train("weights missing", "backbone.weights={work}/net.pth", says=["backbone.weights={work}/net.pth: no such file"]),
