@@ -19,12 +19,15 @@ _UNNAMED = {"strict": None}  # a dataset node where no data set is chosen
 
 def judging(cfg: DictConfig) -> Callable[[], Any]:
     """The function that an eval config asks for, with its arguments."""
+    from reid.data.attributes import read_attributes
     from reid.runs.beside import Beside
 
     check.values(cfg, null_is_fine=True)
     check.value("eval.translate", cfg.eval.translate, bool)
-    check.value("eval.features", cfg.eval.features, str | None)
-    beside = Beside(cfg.eval.index, cfg.eval.translate)
+    for key in ("features", "attributes"):
+        check.value(f"eval.{key}", cfg.eval[key], str | None)
+    attributes = None if cfg.eval.attributes is None else read_attributes(cfg.eval.attributes)
+    beside = Beside(cfg.eval.index, cfg.eval.translate, attributes)
     rerank = _rerank(cfg.eval.rerank)
     output = output_file(cfg.output)
     if cfg.eval.features is not None:
@@ -61,8 +64,9 @@ def _of_two(cfg: DictConfig, rerank: Any, beside: Any, output: Path | None) -> C
     two = cfg.eval.compare
     if not OmegaConf.is_list(two) or len(two) != 2 or not all(isinstance(run, str) for run in two):
         raise UserError(f"eval.compare={two} must name two run folders, as eval.compare=[RUN_A,RUN_B]")
-    if cfg.run is not None or cfg.checkpoint is not None or output or beside.index or beside.translate:
-        raise UserError("eval.compare goes without run, checkpoint, output, eval.index and eval.translate")
+    asked = beside.index or beside.translate or beside.attributes
+    if cfg.run is not None or cfg.checkpoint is not None or output or asked:
+        raise UserError("eval.compare goes without run, checkpoint, output, eval.index, translate and attributes")
     models = []
     for run in two:
         one = cfg.copy()

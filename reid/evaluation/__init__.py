@@ -1,5 +1,6 @@
 """Embeddings in, exact ranks and metrics out. ``evaluate`` is the door; everything behind it is a pure function."""
 
+from reid.evaluation.attributes import AttributeTable, by_attribute
 from reid.evaluation.cameras import CameraMatrix, by_camera
 from reid.evaluation.compare import Comparison, compare
 from reid.evaluation.evaluate import check_labels, evaluate
@@ -19,6 +20,7 @@ from reid.evaluation.views import by_identity, hardest_queries, score_distributi
 
 __all__ = [
     "PROTOCOLS",
+    "AttributeTable",
     "CameraMatrix",
     "Comparison",
     "Evaluation",
@@ -33,6 +35,7 @@ __all__ = [
     "Rerank",
     "Translation",
     "Verification",
+    "by_attribute",
     "by_camera",
     "by_identity",
     "check_labels",

@@ -1,4 +1,4 @@
-"""What may be asked for beside the numbers: the same through a FAISS index, and as other frameworks report them."""
+"""What may be asked for beside the numbers: by attribute, through a FAISS index, as other frameworks report them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from reid.data.attributes import Attributes
 from reid.errors import UserError
-from reid.evaluation import Evaluation, Protocol, evaluate_index, translate
+from reid.evaluation import Evaluation, Protocol, by_attribute, evaluate_index, translate
 from reid.evaluation.search import KINDS
 
 
 @dataclass(frozen=True)
 class Beside:
-    """Which of the two: a kind of index or None, and whether to translate.
+    """Which of these: a kind of index or None, whether to translate, and the attributes of people or None.
 
     Raises:
         UserError: the kind is unknown.
@@ -21,10 +22,19 @@ class Beside:
 
     index: str | None = None
     translate: bool = False
+    attributes: Attributes | None = None
 
     def __post_init__(self) -> None:
         if self.index is not None and self.index not in KINDS:
             raise UserError(f"eval.index={self.index} is unknown: choose one of {', '.join(KINDS)}")
+
+    def by_attribute(self, evaluation: Evaluation) -> dict[str, Any]:
+        """Print and return the numbers by attribute of the queried people; nothing where it is not asked for."""
+        if self.attributes is None:
+            return {}
+        table = by_attribute(evaluation, self.attributes)
+        print(f"\nby attribute of the queried people\n{table}")
+        return {"by_attribute": table.to_dict()}
 
     def through_index(
         self,

@@ -54,6 +54,7 @@ def evaluate_again(
     judgement = judge(embedder, split, how)
     numbers = metrics(judgement, feature=embedder.feature, split="test", model=model, dataset=split.name)
     print(f"\n{metric_table(numbers)}")
+    numbers |= beside.by_attribute(judgement.evaluation)
     labels = {
         "query_pids": pids(judgement.query.records),
         "gallery_pids": pids(judgement.gallery.records),

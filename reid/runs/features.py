@@ -34,6 +34,7 @@ def judge_features(
     evaluation = evaluate(query, gallery, **arrays, protocol=rules, distance=distance, rerank=rerank)
     numbers = numbers_of(evaluation, by_camera="query_camids" in arrays and rerank is None)
     print(f"\n{metric_table(numbers)}")
+    numbers |= beside.by_attribute(evaluation)
     labels = {key: value for key, value in arrays.items() if key in _KNOWN[:6]}
     asked = (query, gallery, labels, evaluation.protocol)
     numbers |= beside.through_index(*asked, evaluation if rerank is None else None)

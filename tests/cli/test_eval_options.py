@@ -66,6 +66,27 @@ def test_a_run_is_judged_with_mirror_images_and_says_so(finished: Outcome, tmp_p
     assert "judged by other rules" in outcome.out
 
 
+def test_numbers_by_attribute_of_people(file: Path, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text("pid,hat\n" + "".join(f"{pid},{'yes' if pid % 2 else 'no'}\n" for pid in range(1, 9)))
+    out = tmp_path / "out.json"
+    outcome = in_process("eval.py", f"eval.features={file}", f"output={out}", f"eval.attributes={table}")
+    rows = numbers(outcome, out)["by_attribute"]["rows"]
+    result, odd = evaluate(**arrays()), arrays()["query_pids"] % 2 == 1
+    assert [(row["value"], row["queries"]) for row in rows] == [("no", (~odd).sum()), ("yes", odd.sum())]
+    assert [row["mAP"] for row in rows] == pytest.approx([np.nanmean(result.ap[~odd]), np.nanmean(result.ap[odd])])
+    assert f"{rows[0]['mAP']:.2%}" in outcome.out
+
+
+def test_numbers_of_a_run_by_attribute(finished: Outcome, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("pid,hat\n" + "".join(f"{pid},yes\n" for pid in range(1, 2000)))
+    out = tmp_path / "out.json"
+    asked = [f"run={finished.run}", f"output={out}", f"eval.attributes={tmp_path / 'people.csv'}"]
+    found = numbers(in_process("eval.py", *asked), out)
+    (row,) = found["by_attribute"]["rows"]
+    assert (row["queries"], row["mAP"]) == (found["queries"], pytest.approx(found["mAP"]))
+
+
 def test_translation_of_a_run_lists_the_frameworks(finished: Outcome, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     found = numbers(in_process("eval.py", f"run={finished.run}", "eval.translate=true", f"output={out}"), out)
@@ -98,12 +119,17 @@ def test_a_run_against_itself_differs_in_nothing(finished: Outcome) -> None:
         (["eval.compare=[a]"], ["eval.compare=['a'] must name two run folders"]),
         (["eval.compare=[a,b]"], ["eval.compare=a is not a folder"]),
         (["eval.compare=[a,b]", "eval.index=flat"], ["eval.compare goes without"]),
+        (["eval.attributes={work}/none.csv"], ["eval.attributes=", "none.csv: no such file"]),
+        (["eval.attributes={work}/some.npz"], ["some.npz must be a .csv or .mat file"]),
+        (["eval.attributes=3"], ["eval.attributes=3 must be text or null"]),
+        (["eval.compare=[a,b]", "eval.attributes={work}/people.csv"], ["eval.compare goes without"]),
         (["eval.translate=maybe"], ["eval.translate=maybe must be true or false"]),
     ],
 )
 def test_a_slip_is_one_line(asked: list[str], says: list[str], file: Path) -> None:
     work = file.parent
     np.savez(work / "other.npz", query_features=np.eye(2), query_pids=[1, 2], gallery_pids=[1, 2], labels=[1])
+    (work / "people.csv").write_text("pid,hat\n1,yes\n")
     (work / "text.npz").write_text("not an archive")
     damaged = arrays()
     damaged["gallery_features"][3, 2] = np.nan
