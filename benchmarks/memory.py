@@ -55,7 +55,7 @@ def train(count: int) -> None:
 
         threading.Thread(target=watch, daemon=True).start()
         split = Split("random", folder, tuple(records), (), ())
-        data = ReIDData(split, image_size=SIZE, cache_dir=folder / "cache", identities=P, images=K)
+        data = ReIDData(split, image_size=SIZE, cache=folder / "cache", identities=P, images=K)
         embedder = Embedder(build("mobilenet_v2", pretrained=False), image_size=SIZE, num_classes=data.num_classes)
         objective = Objective({"id": {"loss": CrossEntropy(), "input": "logits", "weight": 1}})
         optimizer = partial(torch.optim.Adam, lr=3.5e-4)

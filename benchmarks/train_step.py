@@ -125,7 +125,7 @@ def main() -> None:
         data = ReIDData(
             Split("random", folder, tuple(records), (), ()),
             image_size=size,
-            cache_dir=folder / "cache",
+            cache=folder / "cache",
             identities=P,
             images=K,
         )

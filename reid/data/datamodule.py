@@ -1,8 +1,6 @@
 """The Lightning DataModule: a split, its images and the batches drawn from them."""
 
 import logging
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -12,7 +10,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from reid.data.records import Split, camids, labels
 from reid.data.sampler import IdentitySampler
-from reid.data.store import Images, open_images
+from reid.data.store import Cache, Images, open_images
+from reid.data.transfer import collate
 from reid.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -32,10 +31,6 @@ class _Batches(Dataset):
         return self._images.load(np.asarray(index)), self._targets[index], self._camids[index]
 
 
-def _as_is(batch: Any) -> Any:
-    return batch
-
-
 class ReIDData(pl.LightningDataModule):
     """Batches for training, and the images to judge on.
 
@@ -47,7 +42,7 @@ class ReIDData(pl.LightningDataModule):
         eval_batch: images in a batch of feature extraction.
         workers: processes that prepare batches ahead; 0 prepares them in the training process, which the decoded
             store makes fast enough.
-        cache_dir: where decoded images are kept, or None to decode each time.
+        cache: where decoded images are kept: a folder, "memory", or None to decode each time.
         skip_unreadable: leave damaged images out (counted) instead of stopping at the first.
         seed: start of the sampler's random stream.
     """
@@ -62,14 +57,15 @@ class ReIDData(pl.LightningDataModule):
         images: int = 4,
         eval_batch: int = 128,
         workers: int = 0,
-        cache_dir: Path | None = None,
+        cache: Cache = None,
         skip_unreadable: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.split, self.validation, self.image_size = split, validation, image_size
         self.eval_batch, self.workers, self._seed = eval_batch, workers, seed
-        self._cache_dir, self._skip = cache_dir, skip_unreadable
+        self._cache, self._skip = cache, skip_unreadable
+        self._opened: dict[str, Images] = {}
         self.train_images = self.open(split.train, "train")
         self.train_labels = labels(self.train_images.records)
         self._p, self._k = identities, images
@@ -85,7 +81,8 @@ class ReIDData(pl.LightningDataModule):
 
     def open(self, records: tuple, part: str) -> Images:
         """The images of some of the split's records; ``part`` names them in messages."""
-        images = open_images(records, self.image_size, cache_dir=self._cache_dir, skip_unreadable=self._skip)
+        images = open_images(records, self.image_size, cache=self._cache, skip_unreadable=self._skip)
+        self._opened[part] = images  # in memory as long as these data are, for those who open them again
         if images.unreadable:
             log.warning(
                 "%s: %d of %d images cannot be read and are left out (first: %s)",
@@ -112,12 +109,13 @@ class ReIDData(pl.LightningDataModule):
         return self._loader(_Batches(self.validation_images, targets), batch_size=self.eval_batch, shuffle=False)
 
     def _loader(self, dataset: _Batches, **how: object) -> DataLoader:
+        height, width = self.image_size
         return DataLoader(
             dataset,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
-            collate_fn=_as_is,
+            collate_fn=collate(self.workers, max(self.batch_images, self.eval_batch) * height * width * 3),
             **how,  # type: ignore[arg-type]
         )
 

@@ -1,28 +1,35 @@
-"""Images decoded and resized once, kept as one memory-mapped uint8 array."""
+"""Images decoded and resized once, kept as one uint8 array: memory-mapped from a disk, or in memory."""
 
+import contextlib
 import hashlib
 import json
 import logging
+import os
 import shutil
-import uuid
 import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from reid.data.decoding import Decoded, decode_all, unreadable
+from reid.data.locks import locked, share
 from reid.data.records import Record
+from reid.data.room import room_in_memory, room_on_disk
+from reid.data.stores import DESCRIPTION, PIXELS, VERSION, lock_of, partial_of, remove_leftovers
 from reid.errors import UserError
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
-_CHUNK = 512
+Cache = Path | Literal["memory"] | None  # the folder of stores on a disk, memory, or decode each time
+
+_CHUNK = 512  # images
+_CHECKED: dict[tuple, int] = {}  # checksums of files read in this process, by what tells that a file is the same
 
 
 @dataclass(frozen=True)
@@ -43,164 +50,223 @@ class Images:
         return len(self.records)
 
 
+def open_images(
+    records: Sequence[Record], size: tuple[int, int], *, cache: Cache, skip_unreadable: bool = False
+) -> Images:
+    """The pictures of ``records`` at ``size`` = (H, W).
+
+    With a folder for ``cache`` they come from a store in it, made on first use. The store's name is a digest of the
+    file list with sizes and times and of the image size, so a changed file makes a new store. It is built under a
+    temporary name and renamed, by one process while others wait, and its checksum is compared when a process opens it
+    first, so a partial or damaged one is built again. With "memory" the pixels are decoded once in this process and
+    kept as long as someone has these images; processes forked from it share them. Without ``cache`` the files are
+    decoded whenever they are asked for.
+
+    Raises:
+        UserError: an image cannot be read (named), unless ``skip_unreadable``; the store needs more room than there is,
+            or cannot be written.
+    """
+    bad: Sequence[int]
+    load: Callable[[np.ndarray], Tensor]
+    if cache is None:
+        bad, load = _each_time(records, size, skip_unreadable)
+    elif cache == "memory":
+        bad, load = _in_memory(records, size, skip_unreadable)
+    else:
+        bad, load = _on_disk(cache / _key(records, size), records, size, skip_unreadable)
+    if bad and not skip_unreadable:
+        raise unreadable(records[bad[0]].path, len(bad))
+    left_out = set(bad)
+    rows = np.array([i for i in range(len(records)) if i not in left_out], dtype=np.int64)
+    kept = tuple(records[i] for i in rows)
+    return Images(kept, tuple(records[i].path for i in bad), _Rows(load, rows) if bad else load)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some of what another loader loads."""
+
+    load: Callable[[np.ndarray], Tensor]
+    rows: np.ndarray
+
+    def __call__(self, index: np.ndarray) -> Tensor:
+        return self.load(self.rows[index])
+
+
 class _Stored:
     """Rows of a stored array; the map is opened anew in each process that the loader is sent to."""
 
-    def __init__(self, file: Path, rows: np.ndarray) -> None:
-        self._file, self._rows = file, rows
-        self._pixels = np.load(file, mmap_mode="r")
+    def __init__(self, file: Path) -> None:
+        self._file, self._pixels = file, _mapped(file)
+
+    def checksum(self) -> int:
+        """Of all pixels, which are read for it once in a process."""
+        stat = self._file.stat()
+        which = (self._file.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if which not in _CHECKED:
+            crc = 0
+            for start in range(0, len(self._pixels), _CHUNK):
+                crc = zlib.crc32(np.ascontiguousarray(self._pixels[start : start + _CHUNK]).data, crc)
+            _CHECKED[which] = crc
+        return _CHECKED[which]
 
     def __call__(self, index: np.ndarray) -> Tensor:
-        return torch.from_numpy(self._pixels[self._rows[index]]).permute(0, 3, 1, 2)
+        return torch.from_numpy(self._pixels[index]).permute(0, 3, 1, 2)
 
-    def __reduce__(self) -> tuple[type, tuple[Path, np.ndarray]]:
-        return _Stored, (self._file, self._rows)
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return _Stored, (self._file,)
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """Files decoded whenever they are asked for."""
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Rows of an array in memory [N, H, W, 3]: a tensor, which torch's worker processes share however they start."""
 
-    records: tuple[Record, ...]
-    size: tuple[int, int]
+    pixels: Tensor
+    unreadable: Sequence[int]
 
     def __call__(self, index: np.ndarray) -> Tensor:
-        with ThreadPoolExecutor() as pool:
-            return torch.from_numpy(np.stack(list(pool.map(self._one, index)))).permute(0, 3, 1, 2)
-
-    def _one(self, i: int) -> np.ndarray:
-        try:
-            return decode(self.records[i].path, self.size)
-        except OSError as error:
-            raise _unreadable(self.records[i].path) from error
+        return torch.from_numpy(self.pixels.numpy()[index]).permute(0, 3, 1, 2)
 
 
-def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """One image as uint8 RGB [H, W, 3], resized bilinearly to ``size`` = (H, W). Raises OSError if it is damaged."""
+_HELD: WeakValueDictionary[str, _Held] = WeakValueDictionary()  # by key, as long as someone has them
+
+
+def _each_time(records: Sequence[Record], size: tuple[int, int], skip: bool) -> tuple[Sequence[int], Decoded]:
+    bad = _decode_each(records, size, skip, lambda i, pixels: None)
+    return bad, Decoded(tuple(r.path for r in records), size)
+
+
+def _in_memory(records: Sequence[Record], size: tuple[int, int], skip: bool) -> tuple[Sequence[int], _Held]:
+    key = _key(records, size)
+    held = _HELD.get(key)
+    if held is None:
+        room_in_memory(len(records), _bytes(records, size))
+        pixels = np.empty((len(records), *size, 3), dtype=np.uint8)
+        bad = _decode_each(records, size, skip, pixels.__setitem__)
+        held = _HELD[key] = _Held(torch.from_numpy(pixels), bad)
+    return held.unreadable, held
+
+
+def _on_disk(
+    folder: Path, records: Sequence[Record], size: tuple[int, int], skip: bool
+) -> tuple[Sequence[int], _Stored]:
+    found = _checked(folder) or _built(folder, records, size, skip)
+    with contextlib.suppress(OSError):  # on a disk that is read only
+        os.utime(folder / DESCRIPTION)  # which tells when the store was used last
+    return found
+
+
+def _checked(folder: Path) -> tuple[Sequence[int], _Stored] | None:
+    """A store and the images that it lacks; None if it is not there or not whole."""
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises on some damaged files
-        raise OSError(str(error)) from error
-
-
-def open_images(
-    records: Sequence[Record], size: tuple[int, int], *, cache_dir: Path | None, skip_unreadable: bool = False
-) -> Images:
-    """The pictures of ``records`` at ``size`` = (H, W), from the store in ``cache_dir`` (made on first use).
-
-    The store's name is a digest of the file list with sizes and times and of the image size, so a changed file makes
-    a new store. It is built under a temporary name and renamed, and its checksum is compared on opening, so a partial
-    or damaged one is built again. Without ``cache_dir`` the files are decoded whenever they are asked for.
-
-    Raises:
-        UserError: an image cannot be read (named), unless ``skip_unreadable``.
-    """
-    if cache_dir is None:
-        bad = _check_all(records, size)
-        if bad and not skip_unreadable:
-            raise _unreadable(records[min(bad)].path, len(bad))
-        kept = tuple(r for i, r in enumerate(records) if i not in bad)
-        return Images(kept, tuple(records[i].path for i in sorted(bad)), _Decoded(kept, size))
-    folder = cache_dir / _key(records, size)
-    meta = _verified(folder)
-    if meta is None:
-        _build(folder, records, size, skip_unreadable)
-        meta = json.loads((folder / "store.json").read_text())
-    bad = set(meta["unreadable"])
-    if bad and not skip_unreadable:
-        raise _unreadable(records[min(bad)].path, len(bad))
-    kept = tuple(r for i, r in enumerate(records) if i not in bad)
-    rows = np.array([i for i in range(len(records)) if i not in bad])
-    return Images(kept, tuple(records[i].path for i in sorted(bad)), _Stored(folder / "images.npy", rows))
-
-
-def _key(records: Sequence[Record], size: tuple[int, int]) -> str:
-    digest = hashlib.sha256(f"{_VERSION} {size[0]}x{size[1]}\n".encode())
-    for path in (r.path for r in records):
-        try:
-            stat = path.stat()
-        except OSError as error:
-            raise UserError(f"{path}: {error.strerror}") from error
-        digest.update(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
-    return f"{size[0]}x{size[1]}-{digest.hexdigest()[:20]}"
-
-
-def _verified(folder: Path) -> dict | None:
-    """The store's description if it is there and whole, else None."""
-    if not folder.exists():
-        return None
-    try:
-        meta = json.loads((folder / "store.json").read_text())
-        pixels = np.load(folder / "images.npy", mmap_mode="r")
-        if _checksum(pixels) == meta["crc32"]:
-            return meta
+        stored = _Stored(folder / PIXELS)  # from now on it is in use and not removed
+        told = json.loads((folder / DESCRIPTION).read_text())
+        if stored.checksum() == told["crc32"]:
+            return told["unreadable"], stored
     except (OSError, EOFError, ValueError, KeyError, TypeError):
         pass
-    log.warning("the image store %s is damaged and is built again", folder)
     return None
 
 
-def _checksum(pixels: np.ndarray) -> int:
-    crc = 0
-    for start in range(0, len(pixels), _CHUNK):
-        crc = zlib.crc32(np.ascontiguousarray(pixels[start : start + _CHUNK]).data, crc)
-    return crc
-
-
-def _build(folder: Path, records: Sequence[Record], size: tuple[int, int], skip_unreadable: bool) -> None:
-    partial = folder.with_name(f"{folder.name}.partial-{uuid.uuid4().hex[:12]}")
+def _built(folder: Path, records: Sequence[Record], size: tuple[int, int], skip: bool) -> tuple[Sequence[int], _Stored]:
+    """Build a store, or wait for who does."""
     try:
-        partial.mkdir(parents=True)
-        shape = (len(records), *size, 3)
-        pixels = np.lib.format.open_memmap(partial / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
-        bad: list[int] = []
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(lock_of(folder), f"waiting for another run that builds the image store {folder}"):
+            found = _checked(folder)
+            if found is None:
+                if folder.exists():
+                    log.warning("the image store %s is damaged and is built again", folder)
+                remove_leftovers(folder.parent, held=folder.name)
+                room_on_disk(folder.parent, len(records), _bytes(records, size))
+                _build(folder, records, size, skip)
+                found = _checked(folder)
+            if found is None:
+                raise OSError("it does not read back as it was written")
+            return found
+    except OSError as error:
+        raise _not_written(folder, error) from error
 
-        def fill(i: int) -> int | None:
-            try:
-                pixels[i] = decode(records[i].path, size)
-            except OSError:
-                return i
-            return None
 
-        with ThreadPoolExecutor() as pool:  # PIL lets other threads run while it decodes
-            for start in range(0, len(records), _CHUNK):
-                bad += [i for i in pool.map(fill, range(start, min(start + _CHUNK, len(records)))) if i is not None]
-                if bad and not skip_unreadable:
-                    raise _unreadable(records[bad[0]].path, len(bad))
-        pixels.flush()
-        meta = {"crc32": _checksum(pixels), "images": len(records), "size": list(size), "unreadable": bad}
-        (partial / "store.json").write_text(json.dumps(meta))
+def _build(folder: Path, records: Sequence[Record], size: tuple[int, int], skip: bool) -> None:
+    partial = partial_of(folder)
+    partial.mkdir()
+    try:
+        with (partial / PIXELS).open("wb") as file:  # a map would end in SIGBUS where the disk fills up
+            bad, crc = _write(file, records, size, skip)
+            file.flush()
+            os.fsync(file.fileno())
+        told = {"version": VERSION, "crc32": crc, "images": len(records), "size": list(size), "unreadable": bad}
+        (partial / DESCRIPTION).write_text(json.dumps(told))
         try:
             partial.rename(folder)
-        except OSError:  # a damaged store is in the way, or the whole one that another process built first
-            if _verified(folder) is None:
+        except OSError:  # a damaged store is in the way, or a whole one where the file system has no locks
+            if _checked(folder) is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 partial.rename(folder)
     except OSError as error:
-        raise UserError(
-            f"cannot write the image store in {folder.parent}: {error.strerror or error}; "
-            "choose another image.cache_dir or set image.cache=false"
-        ) from error
+        raise _not_written(folder, error, "what was written of it is removed; ") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check_all(records: Sequence[Record], size: tuple[int, int]) -> set[int]:
-    def damaged(i: int) -> bool:
+def _write(file: BinaryIO, records: Sequence[Record], size: tuple[int, int], skip: bool) -> tuple[list[int], int]:
+    """Write the array [N, H, W, 3], black where an image cannot be read: which ones these are, and the checksum."""
+    head = {"descr": "|u1", "fortran_order": False, "shape": (len(records), *size, 3)}
+    np.lib.format.write_array_header_1_0(file, head)
+    crc = 0
+
+    def put(i: int, pixels: np.ndarray) -> None:
+        nonlocal crc
+        file.write(pixels.data)
+        crc = zlib.crc32(pixels.data, crc)
+
+    return _decode_each(records, size, skip, put), crc
+
+
+def _decode_each(
+    records: Sequence[Record], size: tuple[int, int], skip: bool, put: Callable[[int, np.ndarray], None]
+) -> list[int]:
+    """Give every image to ``put``, in order, a black one where it cannot be read: which ones these are.
+
+    Raises UserError for them unless ``skip``.
+    """
+    bad, black = [], np.zeros((*size, 3), dtype=np.uint8)
+    for i, pixels in enumerate(decode_all([r.path for r in records], size), start=1):
+        if pixels is None:
+            bad.append(i - 1)
+        put(i - 1, black if pixels is None else pixels)
+        if bad and not skip and (i % _CHUNK == 0 or i == len(records)):  # some more are counted for the message
+            raise unreadable(records[bad[0]].path, len(bad))
+    return bad
+
+
+def _bytes(records: Sequence[Record], size: tuple[int, int]) -> int:
+    return len(records) * size[0] * size[1] * 3
+
+
+def _key(records: Sequence[Record], size: tuple[int, int]) -> str:
+    digest = hashlib.sha256(f"{VERSION} {size[0]}x{size[1]}\n".encode())
+    for path in (r.path for r in records):
         try:
-            decode(records[i].path, size)
-        except OSError:
-            return True
-        return False
-
-    with ThreadPoolExecutor() as pool:
-        return {i for i, bad in enumerate(pool.map(damaged, range(len(records)))) if bad}
+            stat = path.stat()
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}: mend or remove it") from error
+        digest.update(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    return f"{size[0]}x{size[1]}-{digest.hexdigest()[:20]}"
 
 
-def _unreadable(path: Path, count: int = 1) -> UserError:
-    more = f" and {count - 1} more" if count > 1 else ""
+def _mapped(file: Path) -> np.ndarray:
+    """A stored array, in use as long as the map lives."""
+    with file.open("rb") as opened:
+        share(opened)
+        np.lib.format.read_magic(opened)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(opened)
+        return np.memmap(opened, dtype=dtype, mode="r", offset=opened.tell(), shape=shape)
+
+
+def _not_written(folder: Path, error: OSError, then: str = "") -> UserError:
     return UserError(
-        f"{path}{more}: not a readable image (truncated, or no image): "
-        "mend or remove it, or set data.skip_unreadable=true"
+        f"cannot write the image store in {folder.parent}: {error.strerror or error}; {then}"
+        "choose another image.cache_dir or set image.cache=memory or image.cache=false"
     )

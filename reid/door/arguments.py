@@ -5,13 +5,13 @@ import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
 from reid.door import check, stored
 from reid.door.build import build, read_split, try_out
-from reid.errors import UserError
+from reid.errors import UserError, unknown
 from reid.runs.folder import RunFolder
 
 _OF_ALL = {"freeze": [], "layer_decay": 1.0, "checkpointing": False}  # of every backbone, beside its builder's own
@@ -38,6 +38,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         cfg = stored.config_to_resume(resumed, overrides)
     check.keys(cfg)
     check.values(cfg)
+    cache = cache_of(cfg)
     config = OmegaConf.to_yaml(cfg, resolve=True)
     quiet_lightning()
     seed = int(cfg.seed)
@@ -66,7 +67,6 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     if resumed:  # the weights come from the checkpoint
         cfg.backbone.update({k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone})
     backbone, layer_decay = backbone_of(cfg.backbone)
-    cache_dir = cache_folder(cfg)
     data = ReIDData(
         split,
         validation=validation,
@@ -75,7 +75,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         images=cfg.data.images,
         eval_batch=cfg.eval.batch_size,
         workers=cfg.data.workers,
-        cache_dir=cache_dir,
+        cache=cache,
         skip_unreadable=cfg.data.skip_unreadable,
         seed=seed,
     )
@@ -110,7 +110,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
             **evaluation,
             batch_size=cfg.eval.batch_size,
             device=device,
-            cache_dir=cache_dir,
+            cache=cache,
             skip_unreadable=cfg.data.skip_unreadable,
         ),
         "spec": {
@@ -179,8 +179,14 @@ def output_file(given: str | None, kinds: Sequence[str] = (".json",)) -> Path | 
     return output
 
 
-def cache_folder(cfg: DictConfig) -> Path | None:
-    return Path(cfg.image.cache_dir).expanduser() if cfg.image.cache else None
+def cache_of(cfg: DictConfig) -> Path | Literal["memory"] | None:
+    """Where decoded images are kept, as ``reid.data.store`` takes it; true stood for the disk in older runs."""
+    asked = cfg.image.cache
+    if asked is True or asked == "disk":
+        return Path(cfg.image.cache_dir).expanduser()
+    if asked is False or asked == "memory":
+        return asked or None
+    raise unknown("image.cache", asked, ("disk", "memory", "false"))
 
 
 def _call(node: Any) -> Mapping[str, Any]:

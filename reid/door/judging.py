@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from reid.door import check, stored
-from reid.door.arguments import cache_folder, output_file
+from reid.door.arguments import cache_of, output_file
 from reid.door.build import read_split
 from reid.errors import UserError
 from reid.runs.folder import RunFolder
@@ -98,7 +98,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     device = device_for(accelerator, option="accelerator")
     asked = OmegaConf.create({"image": cfg.image, "data": cfg.data})
     for key, otherwise in {
-        "image.cache": True,
+        "image.cache": "disk",
         "image.cache_dir": ".cache/images",
         "data.skip_unreadable": False,
     }.items():
@@ -128,7 +128,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
         "how": Judging(
             **evaluation,
             device=device,
-            cache_dir=cache_folder(asked),
+            cache=cache_of(asked),
             skip_unreadable=asked.data.skip_unreadable,
             bf16=trained.spec["bf16"],
             rerank=rerank,

@@ -82,5 +82,5 @@ def embed_files(
             f"{embedder.backbone.name} was made with backbone.cameras: give camids, the camera of each file"
         )
     records = [Record(Path(p), 0, c) for p, c in zip(paths, camids or [0] * len(paths), strict=True)]
-    images = open_images(records, embedder.image_size, cache_dir=None)
+    images = open_images(records, embedder.image_size, cache=None)
     return extract(embedder, images, batch_size=batch_size, device=device)

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from reid.data.records import Record, Split, camids, pids, told
-from reid.data.store import Images, open_images
+from reid.data.store import Cache, Images, open_images
 from reid.errors import unknown
 from reid.evaluation import Evaluation, Protocol, Rerank, check_labels, evaluate, ranked_gallery
 from reid.evaluation.protocols import named_protocol
@@ -35,7 +34,7 @@ class Judging:
     distance: str
     batch_size: int
     device: torch.device
-    cache_dir: Path | None
+    cache: Cache
     skip_unreadable: bool
     bf16: bool = False
     flip: bool = False
@@ -98,7 +97,7 @@ def judge(embedder: Embedder, split: Split, how: Judging) -> Judgement:
     """Extract the features of query and gallery and evaluate them."""
     parts = []
     for records in (split.query, split.gallery):
-        images = open_images(records, embedder.image_size, cache_dir=how.cache_dir, skip_unreadable=how.skip_unreadable)
+        images = open_images(records, embedder.image_size, cache=how.cache, skip_unreadable=how.skip_unreadable)
         pooled = how.pool == "track"
         features = extract(
             embedder,

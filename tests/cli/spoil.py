@@ -62,6 +62,11 @@ def write(file: str, content: str = "not what it should be") -> Callable[[Path],
     return lambda work: (work / file).write_text(content)
 
 
+def loop(file: str) -> Callable[[Path], object]:
+    """A link that leads to itself."""
+    return lambda work: (work / file).symlink_to(work / file)
+
+
 class RunsCode:
     """What an attacker puts into a pickle."""
 

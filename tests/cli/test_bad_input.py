@@ -15,6 +15,7 @@ from cli.spoil import (
     cut,
     gallery_without_other_cameras,
     gallery_without_queried_people,
+    loop,
     pickled_attack,
     remove,
     rename,
@@ -45,6 +46,9 @@ CASES = [
     train("training image truncated", *ON_TOY[:2], "dataset.root={set}", own_process=True,
           says=["{set}/bounding_box_train/", ".jpg: ", UNREADABLE, SKIP], prepare=cut("set/bounding_box_train/*.jpg")),
     market("query image truncated", "{set}", ["{set}/query/", ".jpg: ", UNREADABLE, SKIP], cut("set/query/*.jpg")),
+    *[train(f"query image that leads to itself, {cache}", *ON_TOY[:2], "dataset.root={set}", f"image.cache={cache}",
+            says=["{set}/query/0009_c1s1_000451_00.jpg: ", "mend or remove it"],
+            prepare=loop("set/query/0009_c1s1_000451_00.jpg")) for cache in ("disk", "false")],
     market("no query person in the gallery", "{set}", ["none of the 12 queries has a true match", "not in the gallery",
            "check that query and gallery come from the same split"], gallery_without_queried_people),
     market("only the query's own camera", "{set}", ["has a true match", "only in the query's own camera", "no_camera"],
@@ -101,7 +105,8 @@ CASES = [
           says=["backbone.cameras is for plain vision transformers"]),
     train("auxiliary and checkpointing", "backbone=googlenet", "backbone.auxiliary=true", "backbone.checkpointing=true",
           says=["backbone.checkpointing and backbone.auxiliary do not go together"]),
-    train("cache in words", "image.cache=maybe", says=["image.cache=maybe must be true or false"]),
+    train("cache in words", "image.cache=maybe", says=["image.cache=maybe is unknown", "disk, memory, false"]),
+    train("cache null", "image.cache=null", says=["image.cache=None is unknown", "disk, memory, false"]),
     train("identities in words", "data.identities=many", says=["data.identities=many must be a whole number"]),
     train("workers negative", "data.workers=-1", says=["data.workers=-1 must be at least 0"]),
     train("more images than anyone has", "data.images=99", says=["data.images=99", "no training identity", "fewer"]),
@@ -145,6 +150,10 @@ CASES = [
     train("run name is a path", "run.name=a/b", says=["run.name=a/b", "run.root=FOLDER"]),
     train("cache not writable", "image.cache_dir={work}/file/x", prepare=write("file"),
           says=["{work}/file/x", "choose another image.cache_dir"]),
+    train("cache is a file", "image.cache_dir={work}/file", prepare=write("file"),
+          says=["cannot write the image store in {work}/file: File exists", "choose another image.cache_dir"]),
+    train("cache leads to itself", "image.cache_dir={work}/loop", prepare=loop("loop"),
+          says=["cannot write the image store in {work}/loop: ", "choose another image.cache_dir"]),
     # going on with a run
     Case("resume nothing", ("resume={work}/none",), ["resume={work}/none is not a folder", "<date>/<time>_<name>"]),
     Case("resume no run", ("resume={toy}",), ["resume={toy} is not a run folder", "config.yaml"]),
@@ -195,6 +204,8 @@ CASES = [
     judge("judged feature", "run={run}", "eval.feature=foo", says=["eval.feature=foo is unknown"]),
     judge("judged protocol", "run={run}", "eval.protocol=foo", says=["protocol='foo' is unknown", "no_camera"]),
     judge("judging batch", "run={run}", "eval.batch_size=x", says=["eval.batch_size=x must be a whole"]),
+    judge("judging from a cache in words", "run={run}", "image.cache=ram",
+          says=["image.cache=ram is unknown", "disk, memory, false"]),
     judge("judging device", "run={run}", "accelerator=tpu", says=["accelerator=tpu is unknown", "cpu or gpu"]),
 ]  # fmt: skip
 NO_GPU = [
@@ -233,7 +244,7 @@ def test_one_line_names_it_and_nothing_is_left_behind(case: Case, toy: Path, fin
         assert said.format(**places) in line
     assert not list((tmp_path / "runs").rglob("*"))
     assert contents(tmp_path / "run") == before
-    assert not [path for path in tmp_path.rglob("*") if ".partial" in path.name]
+    assert not [path for path in tmp_path.rglob("*") if ".partial" in path.name or path.suffix == ".lock"]
     assert not (tmp_path / "ran").exists()
 
 

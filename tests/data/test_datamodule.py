@@ -56,7 +56,7 @@ def same(a: Batches, b: Batches) -> bool:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_batches_hold_the_pictures_of_their_labels(split: Split, tmp_path: Path, cached: bool, workers: int) -> None:
     data = ReIDData(
-        split, image_size=SIZE, identities=2, images=2, workers=workers, cache_dir=tmp_path / "c" if cached else None
+        split, image_size=SIZE, identities=2, images=2, workers=workers, cache=tmp_path / "c" if cached else None
     )
     batches = epoch(data)
     assert data.steps_per_epoch() == len(batches) == 3  # 5 identities by two: 2 + 2 + 1
@@ -76,6 +76,15 @@ def test_batches_hold_the_pictures_of_their_labels(split: Split, tmp_path: Path,
         assert len({colour(image) for image in images}) == len(images)  # two different pictures of each
         seen += found.tolist()
     assert sorted(seen) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("cache", ["disk", "memory", "none"])
+def test_workers_make_no_difference(split: Split, tmp_path: Path, cache: str) -> None:
+    where = {"disk": tmp_path / "cache", "memory": "memory", "none": None}[cache]
+    arguments = {"image_size": SIZE, "identities": 2, "images": 2, "cache": where}
+    none, four = (ReIDData(split, workers=workers, **arguments) for workers in (0, 4))
+    for number in (0, 5):
+        assert same(epoch(none, number), epoch(four, number))
 
 
 def test_epochs_differ_and_the_seed_repeats_them(split: Split) -> None:
@@ -125,7 +134,7 @@ def test_unreadable_images_are_counted_and_their_identities_leave_no_gap(
     with caplog.at_level(logging.WARNING):
         data = ReIDData(
             split, image_size=SIZE, identities=2, images=2, skip_unreadable=True,
-            cache_dir=tmp_path / "cache" if cached else None,
+            cache=tmp_path / "cache" if cached else None,
         )  # fmt: skip
     assert f"train: 4 of 15 images cannot be read and are left out (first: {first.path})" in caplog.text
     assert data.num_classes == 4
@@ -138,7 +147,7 @@ def test_unreadable_images_are_counted_and_their_identities_leave_no_gap(
 def test_unreadable_image_stops_the_run_by_default(split: Split, tmp_path: Path) -> None:
     damage(split.train[4:5])
     with pytest.raises(UserError, match=r"data\.skip_unreadable=true") as caught:
-        ReIDData(split, image_size=SIZE, identities=2, images=2, cache_dir=tmp_path / "cache")
+        ReIDData(split, image_size=SIZE, identities=2, images=2, cache=tmp_path / "cache")
     assert str(split.train[4].path) in str(caught.value)
 
 
@@ -148,7 +157,7 @@ def test_a_part_without_any_readable_image_is_told(split: Split, tmp_path: Path,
     with pytest.raises(UserError, match="no image of its train part can be read") as caught:
         ReIDData(
             split, image_size=SIZE, identities=2, images=2, skip_unreadable=True,
-            cache_dir=tmp_path / "cache" if cached else None,
+            cache=tmp_path / "cache" if cached else None,
         )  # fmt: skip
     assert str(split.root) in str(caught.value)
 

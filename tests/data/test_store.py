@@ -1,103 +1,78 @@
+"""The pictures that a store gives, and when it is used again, built anew or refused. Building is in test_building."""
+
 import json
+import multiprocessing
 import os
 import pickle
-import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from data.pictures import SIZE, check, no_decoding, resized_by_pil, the_store
 from PIL import Image
 
 from reid.data import store
 from reid.data.records import Record
-from reid.data.store import Images, decode, open_images
+from reid.data.store import Cache, Images, open_images
 from reid.errors import UserError
 
-SIZE = (24, 12)
+
+@pytest.fixture(params=["disk", "memory", "none"])
+def cache(request: pytest.FixtureRequest, tmp_path: Path) -> Cache:
+    return {"disk": tmp_path / "cache", "memory": "memory", "none": None}[request.param]
 
 
-@pytest.fixture
-def records(tmp_path: Path) -> list[Record]:
-    """Seven pictures of several sizes, modes and formats."""
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    kinds = [("RGB", "jpg"), ("L", "jpg"), ("RGBA", "png"), ("P", "png"), ("RGB", "png"), ("RGB", "jpg"), ("1", "png")]
-    found = []
-    for i, (mode, suffix) in enumerate(kinds):
-        pixels = rng.integers(0, 256, size=(40 + i, 20 + 2 * i, 3), dtype=np.uint8)
-        path = folder / f"{i}.{suffix}"
-        Image.fromarray(pixels).convert(mode).save(path)
-        found.append(Record(path, i, 1))
-    return found
+def test_the_pixels_are_those_of_the_files(records: list[Record], cache: Cache) -> None:
+    check(open_images(records, SIZE, cache=cache), records)
 
 
-def resized_by_pil(path: Path) -> np.ndarray:
-    """[H, W, 3]"""
-    return np.asarray(Image.open(path).convert("RGB").resize((SIZE[1], SIZE[0]), Image.Resampling.BILINEAR))
-
-
-def check(images: Images, records: list[Record]) -> None:
-    """The pictures are those of the records, in any order of asking."""
-    assert images.records == tuple(records)
-    index = np.array([*range(len(records) - 1, -1, -1), 0, 0])
-    batch = images.load(index)
-    assert str(batch.dtype) == "torch.uint8"
-    assert batch.shape == (len(index), 3, *SIZE)
-    for place, i in enumerate(index):
-        np.testing.assert_array_equal(batch[place].permute(1, 2, 0).numpy(), resized_by_pil(records[i].path))
-
-
-def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, size: tuple[int, int]) -> np.ndarray:
-        raise AssertionError(f"{path} is decoded again")
-
-    monkeypatch.setattr(store, "decode", refuse)
-
-
-def the_store(cache: Path) -> Path:
-    (folder,) = cache.iterdir()
-    return folder
-
-
-def test_decode_equals_pil(records: list[Record]) -> None:
-    for r in records:
-        np.testing.assert_array_equal(decode(r.path, SIZE), resized_by_pil(r.path))
-
-
-def test_store_and_files_give_the_same_pixels(records: list[Record], tmp_path: Path) -> None:
-    check(open_images(records, SIZE, cache_dir=None), records)
-    check(open_images(records, SIZE, cache_dir=tmp_path / "a" / "new" / "cache"), records)
+def test_folders_are_made(records: list[Record], tmp_path: Path) -> None:
+    check(open_images(records, SIZE, cache=tmp_path / "a" / "new" / "cache"), records)
 
 
 def test_more_images_than_one_chunk(records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_CHUNK", 3)
-    check(open_images(records, SIZE, cache_dir=tmp_path / "cache"), records)
-    no_decoding(monkeypatch)
-    check(open_images(records, SIZE, cache_dir=tmp_path / "cache"), records)
+    check(open_images(records, SIZE, cache=tmp_path / "cache"), records)
 
 
 def test_second_opening_decodes_nothing(records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    open_images(records, SIZE, cache_dir=tmp_path / "cache")
+    open_images(records, SIZE, cache=tmp_path / "cache")
     no_decoding(monkeypatch)
-    check(open_images(records, SIZE, cache_dir=tmp_path / "cache"), records)
+    check(open_images(records, SIZE, cache=tmp_path / "cache"), records)
 
 
-def test_a_batch_may_be_written_to_without_harm_to_the_store(records: list[Record], tmp_path: Path) -> None:
-    images = open_images(records, SIZE, cache_dir=tmp_path / "cache")
+def test_what_is_held_in_memory_is_decoded_once_and_written_nowhere(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    images = open_images(records, SIZE, cache="memory")
+    no_decoding(monkeypatch)
+    check(open_images(records, SIZE, cache="memory"), records)
+    check(images, records)
+    assert sorted(tmp_path.rglob("*")) == before
+    del images
+    with pytest.raises(AssertionError, match="decoded again"):  # nobody had them any more
+        open_images(records, SIZE, cache="memory")
+
+
+def test_a_batch_may_be_written_to_without_harm(records: list[Record], cache: Cache) -> None:
+    images = open_images(records, SIZE, cache=cache)
     images.load(np.arange(7)).zero_()
     check(images, records)
 
 
 def test_sizes_have_stores_of_their_own(records: list[Record], tmp_path: Path) -> None:
-    open_images(records, (8, 8), cache_dir=tmp_path / "cache")
-    check(open_images(records, SIZE, cache_dir=tmp_path / "cache"), records)
+    open_images(records, (8, 8), cache=tmp_path / "cache")
+    check(open_images(records, SIZE, cache=tmp_path / "cache"), records)
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 @pytest.mark.parametrize("change", ["content", "time only", "another file"])
-def test_a_change_of_the_files_is_noticed(records: list[Record], tmp_path: Path, change: str) -> None:
-    open_images(records, SIZE, cache_dir=tmp_path / "cache")
+def test_a_change_of_the_files_is_noticed(records: list[Record], cache: Cache, change: str) -> None:
+    before = open_images(records, SIZE, cache=cache)
     path = records[4].path
     if change == "content":
         Image.new("RGB", (30, 60), (10, 200, 30)).save(path)
@@ -109,8 +84,30 @@ def test_a_change_of_the_files_is_noticed(records: list[Record], tmp_path: Path,
         path = path.with_name("new.png")
         Image.new("RGB", (30, 60), (10, 200, 30)).save(path)
         records.append(Record(path, 9, 1))
-    check(open_images(records, SIZE, cache_dir=tmp_path / "cache"), records)
-    assert len(list((tmp_path / "cache").iterdir())) == 2
+    check(open_images(records, SIZE, cache=cache), records)
+    if isinstance(cache, Path):
+        assert len(list(cache.iterdir())) == 2
+    assert len(before) == 7
+
+
+def test_a_link_to_the_folder_leads_to_the_same_store(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_images(records, SIZE, cache=tmp_path / "cache")
+    (tmp_path / "link").symlink_to(records[0].path.parent)
+    linked = [Record(tmp_path / "link" / r.path.name, r.pid, r.camid) for r in records]
+    no_decoding(monkeypatch)
+    check(open_images(linked, SIZE, cache=tmp_path / "cache"), linked)
+
+
+def test_names_with_blanks_and_of_any_script(records: list[Record], cache: Cache, tmp_path: Path) -> None:
+    folder = tmp_path / "képek és\n图像 %s {x}"
+    folder.mkdir()
+    named = [Record(r.path.rename(folder / f"č {i}'\"{r.path.suffix}"), r.pid, 1) for i, r in enumerate(records)]
+    if cache == tmp_path / "cache":
+        cache = folder / "ca che"
+    check(open_images(named, SIZE, cache=cache), named)
+    check(open_images(named, SIZE, cache=cache), named)
 
 
 def flip_a_byte(folder: Path) -> None:
@@ -141,58 +138,24 @@ def test_damage_is_noticed_and_mended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cache = tmp_path / "cache"
-    open_images(records, SIZE, cache_dir=cache)
+    open_images(records, SIZE, cache=cache)
     DAMAGE[damage](the_store(cache))
-    check(open_images(records, SIZE, cache_dir=cache), records)
+    for file in the_store(cache).iterdir():
+        os.utime(file, (time.time() + 9, time.time() + 9))  # the clock of a file system may tick slowly
+    check(open_images(records, SIZE, cache=cache), records)
     assert f"the image store {the_store(cache)} is damaged" in caplog.text
     no_decoding(monkeypatch)
-    check(open_images(records, SIZE, cache_dir=cache), records)
+    check(open_images(records, SIZE, cache=cache), records)
 
 
-@pytest.mark.parametrize("failure", [KeyboardInterrupt, MemoryError])
-def test_a_build_that_is_stopped_leaves_nothing(
-    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: type[BaseException]
+def test_the_pixels_of_a_store_are_read_through_once_in_a_process(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(path: Path, size: tuple[int, int]) -> np.ndarray:
-        if path == records[3].path:
-            raise failure
-        return decode(path, size)
-
+    open_images(records, SIZE, cache=tmp_path / "cache")
     with monkeypatch.context() as patch:
-        patch.setattr(store, "decode", stop)
-        with pytest.raises(failure):
-            open_images(records, SIZE, cache_dir=tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
-    check(open_images(records, SIZE, cache_dir=tmp_path / "cache"), records)
-
-
-def test_what_a_killed_build_left_does_not_block_the_next(records: list[Record], tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    open_images(records, SIZE, cache_dir=cache)
-    folder = the_store(cache)
-    folder.rename(folder.with_name(f"{folder.name}.partial-{os.getpid()}"))  # process numbers come again
-    check(open_images(records, SIZE, cache_dir=cache), records)
-
-
-def test_two_builders_of_one_store_both_succeed(records: list[Record], tmp_path: Path) -> None:
-    cache, start = tmp_path / "cache", threading.Barrier(4)
-    outcomes: list[object] = []
-
-    def build() -> None:
-        start.wait()
-        try:
-            check(open_images(records, SIZE, cache_dir=cache), records)
-            outcomes.append(None)
-        except Exception as error:
-            outcomes.append(error)
-
-    threads = [threading.Thread(target=build) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert outcomes == [None] * 4
-    assert len(list(cache.iterdir())) == 1
+        patch.setattr(store.zlib, "crc32", lambda *_: pytest.fail("read again"))
+        images = open_images(records, SIZE, cache=tmp_path / "cache")
+    check(images, records)
 
 
 def damaged(records: list[Record]) -> list[Path]:
@@ -203,71 +166,83 @@ def damaged(records: list[Record]) -> list[Path]:
     return [short, text]
 
 
-@pytest.mark.parametrize("cached", [True, False])
-def test_unreadable_images_are_left_out_on_demand_and_counted(
-    records: list[Record], tmp_path: Path, cached: bool
-) -> None:
+def test_unreadable_images_are_left_out_on_demand_and_counted(records: list[Record], cache: Cache) -> None:
     bad = damaged(records)
-    cache = tmp_path / "cache" if cached else None
+    kept = []
     for _ in range(2):  # built, then opened
-        images = open_images(records, SIZE, cache_dir=cache, skip_unreadable=True)
+        images = open_images(records, SIZE, cache=cache, skip_unreadable=True)
         assert images.unreadable == tuple(bad)
         assert len(images) == 5
         check(images, [r for r in records if r.path not in bad])
+        kept.append(images)
 
 
-def test_unreadable_image_is_named_when_the_store_is_built(records: list[Record], tmp_path: Path) -> None:
+def test_unreadable_image_is_named(records: list[Record], cache: Cache) -> None:
     bad = damaged(records)
     with pytest.raises(UserError, match="not a readable image") as caught:
-        open_images(records, SIZE, cache_dir=tmp_path / "cache")
+        open_images(records, SIZE, cache=cache)
     message = str(caught.value)
     assert str(bad[0]) in message
     assert "and 1 more" in message
     assert "data.skip_unreadable=true" in message
     assert "\n" not in message
-    assert list((tmp_path / "cache").iterdir()) == []
+    if isinstance(cache, Path):
+        assert list(cache.iterdir()) == []
 
 
-def test_unreadable_image_is_named_when_a_store_that_skipped_it_is_opened(
-    records: list[Record], tmp_path: Path
-) -> None:
+def test_unreadable_image_is_named_by_who_did_not_skip_it(records: list[Record], cache: Cache) -> None:
     bad = damaged(records)
-    open_images(records, SIZE, cache_dir=tmp_path / "cache", skip_unreadable=True)
+    skipped = open_images(records, SIZE, cache=cache, skip_unreadable=True)
     with pytest.raises(UserError, match="not a readable image") as caught:
-        open_images(records, SIZE, cache_dir=tmp_path / "cache")
+        open_images(records, SIZE, cache=cache)
+    assert str(bad[0]) in str(caught.value)
+    assert len(skipped) == 5
+
+
+def test_image_that_became_unreadable_is_named(records: list[Record]) -> None:
+    images = open_images(records, SIZE, cache=None)
+    bad = damaged(records)
+    with pytest.raises(UserError, match="not a readable image") as caught:
+        images.load(np.arange(len(records)))
     assert str(bad[0]) in str(caught.value)
 
 
-def test_unreadable_image_is_named_without_a_store_too(records: list[Record]) -> None:
-    images = open_images(records, SIZE, cache_dir=None)
-    bad = damaged(records)
-    for ask in (lambda: open_images(records, SIZE, cache_dir=None), lambda: images.load(np.arange(len(records)))):
-        with pytest.raises(UserError, match="not a readable image") as caught:
-            ask()
-        assert str(bad[0]) in str(caught.value)
+def test_images_can_be_pickled(records: list[Record], cache: Cache) -> None:
+    check(pickle.loads(pickle.dumps(open_images(records, SIZE, cache=cache))), records)
 
 
-@pytest.mark.parametrize("cached", [True, False])
-def test_images_can_be_sent_to_another_process(records: list[Record], tmp_path: Path, cached: bool) -> None:
-    images = open_images(records, SIZE, cache_dir=tmp_path / "cache" if cached else None)
-    check(pickle.loads(pickle.dumps(images)), records)
+def load_elsewhere(images: Images, queue: multiprocessing.Queue) -> None:
+    queue.put(images.load(np.arange(7)).numpy())
 
 
-@pytest.mark.parametrize("cached", [True, False])
-def test_missing_file_is_named(records: list[Record], tmp_path: Path, cached: bool) -> None:
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_images_can_be_sent_to_another_process(records: list[Record], cache: Cache, start: str) -> None:
+    context = torch.multiprocessing.get_context(start)
+    images, queue = open_images(records, SIZE, cache=cache), context.Queue()
+    process = context.Process(target=load_elsewhere, args=(images, queue))
+    process.start()
+    found = queue.get(timeout=60)
+    process.join()
+    for pixels, r in zip(found, records, strict=True):
+        np.testing.assert_array_equal(pixels.transpose(1, 2, 0), resized_by_pil(r.path))
+
+
+def test_missing_file_is_named(records: list[Record], tmp_path: Path, cache: Cache) -> None:
     gone = Record(tmp_path / "gone.jpg", 1, 1)
     with pytest.raises(UserError, match="gone.jpg"):
-        open_images([*records, gone], SIZE, cache_dir=tmp_path / "cache" if cached else None).load(np.arange(8))
+        open_images([*records, gone], SIZE, cache=cache)
 
 
-def test_cache_that_cannot_be_written_is_told(records: list[Record], tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write the image store") as caught:
-        open_images(records, SIZE, cache_dir=tmp_path / "file")
-    assert "image.cache_dir" in str(caught.value)
+def test_link_to_itself_is_named(records: list[Record], tmp_path: Path, cache: Cache) -> None:
+    (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
+    with pytest.raises(UserError, match="loop.jpg.*mend or remove"):
+        open_images([*records, Record(tmp_path / "loop.jpg", 1, 1)], SIZE, cache=cache)
 
 
 def test_description_tells_what_the_store_holds(records: list[Record], tmp_path: Path) -> None:
-    open_images(records, SIZE, cache_dir=tmp_path / "cache")
+    open_images(records, SIZE, cache=tmp_path / "cache")
     told = json.loads((the_store(tmp_path / "cache") / "store.json").read_text())
     assert (told["images"], told["size"], told["unreadable"]) == (7, [24, 12], [])
+    pixels = np.load(the_store(tmp_path / "cache") / "images.npy")
+    for image, r in zip(pixels, records, strict=True):
+        np.testing.assert_array_equal(image, resized_by_pil(r.path))

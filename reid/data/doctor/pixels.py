@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
+
+from reid.data.progress import counted
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = 1
@@ -49,11 +50,10 @@ class Unreadable:
 
 
 def look_at_all(paths: Sequence[Path], workers: int | None = None) -> dict[Path, Picture | Unreadable]:
-    """Every file once, in order, by ``workers`` threads (None: one a processor); a bar where stderr is a terminal."""
+    """Every file once, in order, by ``workers`` threads (None: one a processor); with progress."""
     with warnings.catch_warnings(), ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # PIL's remarks on odd files; what matters is told as a finding
-        # PIL lets other threads run while it decodes; None of ``disable`` asks whether there is a terminal
-        pictures = tqdm(pool.map(look, paths), total=len(paths), unit="image", disable=None, dynamic_ncols=True)
+        pictures = counted(pool.map(look, paths), len(paths), "reading")  # PIL lets other threads run meanwhile
         return dict(zip(paths, pictures, strict=True))
 
 
