@@ -1,5 +1,6 @@
 """Stores are built once, by one of many who want them, and whole or not at all."""
 
+import errno
 import os
 import signal
 import threading
@@ -13,10 +14,11 @@ import pytest
 from data.pictures import SIZE, check, no_decoding, the_store
 from disks import disk, make_read_only
 
-from reid.data import decoding, room
+from reid.data import decoding, locks, room
 from reid.data.decoding import decode
 from reid.data.records import Record
 from reid.data.store import open_images
+from reid.data.stores import remove, stores
 from reid.errors import UserError
 
 FORK = get_context("fork")
@@ -209,3 +211,17 @@ def test_memory_that_is_available_is_part_of_that_of_the_machine() -> None:
     available = room.available_memory()
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert available is None or 0 < available <= whole
+
+
+def test_a_file_system_without_locks_does_for_one_run(
+    records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
+    check(open_images(records, SIZE, cache=tmp_path / "cache"), records)
+    assert [s.state for s in stores(tmp_path / "cache")] == ["complete"]
+    with pytest.raises(OSError, match="No locks"):  # nothing tells whether it is in use
+        remove(the_store(tmp_path / "cache"))
+    check(open_images(records, SIZE, cache=tmp_path / "cache"), records)
