@@ -20,6 +20,7 @@ class Record:
         clothes: outfit; a number for each outfit of an identity.
         track: images of one identity that one camera took in a row; a number stands for one track.
         time: seconds, from any start.
+        source: the name of the set that a record of a union came from.
     """
 
     path: Path
@@ -28,6 +29,7 @@ class Record:
     clothes: int | None = None
     track: int | None = None
     time: float | None = None
+    source: str | None = None
 
 
 class _KeptAsText:
@@ -48,18 +50,23 @@ Record.path = _KeptAsText(Record.path)  # type: ignore[misc, assignment]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A data set cut into its three parts. ``train`` shares no identity with ``query`` and ``gallery``."""
+    """A data set cut into its three parts. ``train`` shares no identity with ``query`` and ``gallery``.
+
+    ``sets`` holds those that a union was made of, each with its own labels and its own test part.
+    """
 
     name: str
     root: Path
     train: tuple[Record, ...]
     query: tuple[Record, ...]
     gallery: tuple[Record, ...]
+    sets: tuple["Split", ...] = ()
 
     def describe(self) -> dict[str, object]:
         """Counts of each part and a fingerprint of the whole: equal fingerprints mean the same files, bytes uncounted.
 
-        The fingerprint covers names, labels and file sizes, so it survives a move of the folder.
+        The fingerprint covers names, labels and file sizes, so it survives a move of the folder; that of a union
+        covers those of its sets too, which are described under "sets".
         """
         parts = {"train": self.train, "query": self.query, "gallery": self.gallery}
         digest = hashlib.sha256()
@@ -69,7 +76,11 @@ class Split:
                 line = "|".join([part, r.path.name, f"{r.pid}", f"{r.camid}", *more, f"{r.path.stat().st_size}"])
                 digest.update(f"{line}\n".encode())
         sizes = {part: counts(records) for part, records in parts.items()}
-        return {"name": self.name, "root": str(self.root), **sizes, "fingerprint": digest.hexdigest()}
+        sets = [one.describe() for one in self.sets]
+        for one in sets:
+            digest.update(f"set|{one['fingerprint']}\n".encode())
+        whole = {"name": self.name, "root": str(self.root), **sizes, "fingerprint": digest.hexdigest()}
+        return {**whole, **({"sets": sets} if sets else {})}
 
 
 def counts(records: Collection[Record]) -> dict[str, int]:
@@ -89,6 +100,12 @@ def pids(records: Iterable[Record]) -> np.ndarray:
 def camids(records: Iterable[Record]) -> np.ndarray:
     """The cameras of ``records`` as int64 [N]."""
     return np.array([r.camid for r in records], dtype=np.int64)
+
+
+def sources(records: Sequence[Record]) -> np.ndarray:
+    """The set of a union that each record came from, int64 [N]: 0 for the first, and so on; outside a union all 0."""
+    places = {name: place for place, name in enumerate(dict.fromkeys(r.source for r in records))}
+    return np.array([places[r.source] for r in records], dtype=np.int64)
 
 
 def told(records: Sequence[Record], field: str) -> np.ndarray | None:
