@@ -15,7 +15,6 @@ from reid.door.command import CONFIGS
 from reid.door.judging import model_arguments
 from reid.errors import UserError
 from reid.report import save_ranking_png
-from reid.runs.judge import judge
 
 
 def main() -> None:
@@ -27,9 +26,9 @@ def main() -> None:
     a = parser.parse_args()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("eval")
-    cfg.run = str(a.run)
-    run = model_arguments(cfg)  # as eval.py run=RUN judges it
-    judgement = judge(run["trained"].embedder, run["split"], run["how"])
+        cfg.run = str(a.run)
+        run = model_arguments(cfg)  # as eval.py run=RUN judges it
+    judgement = run["targets"][0].judge(run["trained"].embedder, run["how"])
     save_ranking_png(a.out, judgement.ranked(a.queries), a.columns)
 
 

@@ -80,7 +80,7 @@ class ReIDData(pl.LightningDataModule):
         return self._p * self._k
 
     def open(self, records: tuple, part: str) -> Images:
-        """The images of some of the split's records; ``part`` names them in messages."""
+        """The images of some records, the split's or others; ``part``, unlike for each, names them in messages."""
         images = open_images(records, self.image_size, cache=self._cache, skip_unreadable=self._skip)
         self._opened[part] = images  # in memory as long as these data are, for those who open them again
         if images.unreadable:
@@ -89,7 +89,7 @@ class ReIDData(pl.LightningDataModule):
                 part, len(images.unreadable), len(records), images.unreadable[0],
             )  # fmt: skip
         if not len(images):
-            raise UserError(f"{self.split.root}: no image of its {part} part can be read")
+            raise UserError(f"{records[0].path.parent}: no image of its {part} part can be read")
         return images
 
     def steps_per_epoch(self) -> int:

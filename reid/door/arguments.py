@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from reid.data.records import Split
 from reid.door import check, stored
 from reid.door.build import build, read_split, try_out
+from reid.door.targets import asked_of_all, listed_targets, own_targets, spell_out
 from reid.errors import UserError, unknown
 from reid.runs.folder import RunFolder
 
@@ -28,7 +30,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     from reid.data.records import camids
     from reid.models.embedder import Embedder
     from reid.runs.doctor import labels_line
-    from reid.runs.judge import Judging, refuse_hopeless
+    from reid.runs.judge import Judging
     from reid.training.settings import TrainerSettings, quiet_lightning
 
     resumed = None
@@ -39,6 +41,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     check.keys(cfg)
     check.values(cfg)
     cache = cache_of(cfg)
+    spell_out(cfg)
     config = OmegaConf.to_yaml(cfg, resolve=True)
     quiet_lightning()
     seed = int(cfg.seed)
@@ -52,7 +55,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         raise UserError(f"dataset={split.name} has nothing to train on: judge on it with eval.py dataset=...")
     evaluation = {name: cfg.eval[name] for name in ("protocol", "distance", "flip")}
     evaluation["pool"] = cfg.eval.get("pool") or "none"  # which the configs of older runs do not have
-    refuse_hopeless(split, evaluation["protocol"], evaluation["distance"], evaluation["pool"])
+    targets = _targets(cfg, split, evaluation)
     labels = labels_line(split, cfg.eval.protocol, _doctor_command(cfg, None if resumed else overrides))
     objective = build(cfg.objective, "objective")
     optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
@@ -79,8 +82,10 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         skip_unreadable=cfg.data.skip_unreadable,
         seed=seed,
     )
-    for records, part in ((split.query, "query"), (split.gallery, "gallery")):
-        data.open(records, part)  # a damaged test image is told before training, not after it
+    for target in targets:  # a damaged test image is told before training, not after it
+        of = f"{target.split.name} " if len(targets) > 1 else ""
+        data.open(target.split.query, f"{of}query")
+        data.open(target.split.gallery, f"{of}gallery")
     data.val_dataloader()  # and a damaged validation image
     head: dict[str, Any] = OmegaConf.to_container(cfg.head, resolve=True)  # type: ignore[assignment]
     check.arguments(head, Embedder, "head")
@@ -89,6 +94,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     except TypeError as error:
         raise UserError(f"head: {error}") from error
     if backbone.cameras:  # an unknown one is told before training, not after it
+        _refuse_other_cameras(split, [target.split for target in targets])
         backbone.camera_rows(torch.from_numpy(camids(split.train + split.query + split.gallery)))
     if resumed:
         print(f"resuming {resumed.path} from {checkpoint}: epoch, optimiser, schedule, sampler and random state go on")
@@ -98,6 +104,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         "config": config,
         "data": data,
         "labels": labels,
+        "targets": targets,
         "embedder": embedder,
         "objective": objective,
         "optimizer": optimizer,
@@ -147,6 +154,27 @@ def _doctor_command(cfg: DictConfig, overrides: list[str] | None) -> str:
     own = cfg.dataset.get("protocol", "market1501")
     rules = [f"protocol={cfg.eval.protocol}"] if cfg.eval.protocol != own else []
     return shlex.join(["python", "scripts/doctor.py", *given, *rules])
+
+
+def _targets(cfg: DictConfig, split: Split, evaluation: Mapping[str, Any]) -> list[Any]:
+    """Where the trained model is judged; the rules of ``eval`` go over the sets' own where somebody chose them."""
+    from reid.evaluation.protocols import named_protocol
+
+    named_protocol(evaluation["protocol"])  # of the validation part too
+    how = {"asked": asked_of_all(evaluation, cfg.dataset), "distance": evaluation["distance"]}
+    if cfg.eval.get("targets") is not None:
+        return listed_targets(cfg.eval.targets, **how, strict=bool(cfg.dataset.get("strict")))
+    return own_targets(cfg.dataset, split, **how)
+
+
+def _refuse_other_cameras(trained_on: Split, judged_on: Sequence[Split]) -> None:
+    """UserError for a target of other cameras: its camera 2 is not what the net knows as camera 2."""
+    strange = [split.name for split in judged_on if split is not trained_on]
+    if strange:
+        raise UserError(
+            f"backbone.cameras: such a net knows the cameras it is trained on, and those of {strange[0]} are others: "
+            "leave it out, or train on one set and judge on that alone (no union, no eval.targets)"
+        )
 
 
 def _new_run(cfg: DictConfig) -> RunFolder:

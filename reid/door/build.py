@@ -13,11 +13,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from reid.data.readers.shared import published_log
 from reid.data.records import Split, first_identities, hold_out
+from reid.data.union import union
 from reid.door import check
+from reid.door.sets import about, named_sets
 from reid.errors import UserError
 
 # Of a dataset node, by its reader:
 _NOT_READ = ("name", "protocol", "pool", "image_size", "val_fraction", "limit_identities", "strict")
+_UNION = "reid.data.union.union"
 
 
 def build(node: DictConfig, name: str) -> Any:
@@ -54,21 +57,52 @@ def read_split(node: DictConfig, seed: int, whole: bool = False) -> tuple[Split,
     Raises:
         UserError: among others, with ``strict`` in the node, a set that is not as published, which else is warned of.
     """
+    limit = None if whole else node.get("limit_identities")
+    split = _read_union(node, limit) if node.get("_target_") == _UNION else _limited(_read(node), limit)
+    if node.get("val_fraction") and not whole:
+        return hold_out(split, node.val_fraction, seed)
+    return split, None
+
+
+def read_named(node: DictConfig, strict: bool) -> Split:
+    """The set of a node that ``named_sets`` gives, whole; ``strict`` refuses what is not as published."""
+    own = OmegaConf.masked_copy(node, [str(key) for key in node if key != "dataset"])
+    own.strict = strict or own.strict
+    return _read(own)
+
+
+def _read(node: DictConfig) -> Split:
+    """What the reader of a ``dataset`` node gives, under the name that the node says."""
     given: dict[Any, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
     reader = {k: v for k, v in given.items() if k not in _NOT_READ}
     if _takes(reader.get("_target_"), "name"):
         reader["name"] = str(node.name)
     with _refused(bool(given.get("strict"))):
         split: Split = build(OmegaConf.create(reader), "dataset")
-    if "name" not in reader:
-        split = replace(split, name=str(node.name))
-    if whole:
-        return split, None
-    if node.get("limit_identities"):
-        split = first_identities(split, node.limit_identities)
-    if node.get("val_fraction"):
-        return hold_out(split, node.val_fraction, seed)
-    return split, None
+    return split if "name" in reader else replace(split, name=str(node.name))
+
+
+def sets_of(node: DictConfig) -> list[DictConfig]:
+    """The nodes of the sets that a union names; none of any other node."""
+    if node.get("_target_") != _UNION:
+        return []
+    if OmegaConf.is_missing(node, "sets"):
+        raise UserError("dataset.sets is missing: name the sets to train on, as dataset.sets=[market1501,msmt17]")
+    return named_sets(node.sets, "dataset.sets", leave_out=("image_size", "val_fraction"))
+
+
+def _read_union(node: DictConfig, limit: int | None) -> Split:
+    named, sets = sets_of(node), []
+    check.arguments({k: v for k, v in node.items() if k not in _NOT_READ}, union, "dataset")
+    for one in named:
+        with about("dataset.sets", one.name):
+            split = read_named(one, strict=bool(node.get("strict")))
+            sets.append(_limited(split, one.get("limit_identities") or limit))
+    return union(sets, name=str(node.name))
+
+
+def _limited(split: Split, identities: int | None) -> Split:
+    return first_identities(split, identities) if identities else split
 
 
 @contextmanager

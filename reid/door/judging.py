@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from reid.door import check, stored
 from reid.door.arguments import cache_of, output_file
 from reid.door.build import read_split
+from reid.door.targets import asked_of_all, listed_targets, own_targets
 from reid.errors import UserError
 from reid.runs.folder import RunFolder
 
@@ -44,7 +45,7 @@ def _of_features(cfg: DictConfig, rerank: Any, beside: Any, output: Path | None)
 
     given = [name for name in ("run", "checkpoint") if cfg.get(name) is not None]
     given += ["dataset"] if cfg.get("dataset") not in (None, _UNNAMED) else []
-    given += [f"eval.{name}" for name in (*_MODEL_ONLY, "compare") if cfg.eval[name] is not None]
+    given += [f"eval.{name}" for name in (*_MODEL_ONLY, "targets", "compare") if cfg.eval[name] is not None]
     if given:
         raise UserError(f"eval.features={cfg.eval.features} holds features and labels; leave out {', '.join(given)}")
     return partial(
@@ -67,6 +68,8 @@ def _of_two(cfg: DictConfig, rerank: Any, beside: Any, output: Path | None) -> C
     asked = beside.index or beside.translate or beside.attributes
     if cfg.run is not None or cfg.checkpoint is not None or output or asked:
         raise UserError("eval.compare goes without run, checkpoint, output, eval.index, translate and attributes")
+    if OmegaConf.is_list(cfg.eval.targets) and len(cfg.eval.targets) > 1:
+        raise UserError(f"eval.compare goes with one target: leave one in eval.targets={cfg.eval.targets}")
     models = []
     for run in two:
         one = cfg.copy()
@@ -79,15 +82,17 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     """The model, the data and the rules: those of the run or checkpoint where the config says nothing else."""
     from reid.models.checkpoint import load_trained
     from reid.models.embedder import FEATURES
-    from reid.runs.judge import Judging, refuse_hopeless
+    from reid.runs.judge import Judging
     from reid.training.settings import device_for
 
     run, told = None, OmegaConf.create()
     if cfg.checkpoint is not None and cfg.run is not None:
         raise UserError(f"run={cfg.run} and checkpoint={cfg.checkpoint}: give one of the two")
     if cfg.checkpoint is not None:
-        if not _named(cfg):
-            raise UserError("checkpoint= needs the data to judge on: add dataset=NAME dataset.root=FOLDER")
+        if not _named(cfg) and cfg.eval.targets is None:
+            raise UserError(
+                "checkpoint= needs the data to judge on: add dataset=NAME dataset.root=FOLDER, or several eval.targets"
+            )
         checkpoint, model, option = Path(cfg.checkpoint).expanduser(), Path(cfg.checkpoint).name, "checkpoint"
     else:
         run = RunFolder.open(cfg.run, option=option) if cfg.run else RunFolder.newest(Path(cfg.run_root))
@@ -104,27 +109,21 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     }.items():
         if OmegaConf.select(asked, key) is None:
             OmegaConf.update(asked, key, OmegaConf.select(told, key, default=otherwise))
-    dataset, again = cfg.get("dataset"), not _named(cfg)
-    if again:
-        dataset, strict = told.dataset, OmegaConf.select(cfg, "dataset.strict")
-        dataset.strict = dataset.get("strict") if strict is None else strict
-    split = read_split(dataset, seed=0, whole=True)[0]
     trained = load_trained(checkpoint, option=option, trust=run is not None)
     rules: Mapping[str, Any] = {
         name: cfg.eval[name] for name in ("protocol", "distance", *_MODEL_ONLY) if cfg.eval[name] is not None
     }
-    own = {} if again else {"protocol": dataset.get("protocol", "market1501"), "pool": dataset.get("pool", "none")}
-    evaluation = {**trained.spec["evaluation"], **own, **rules}
+    evaluation = {**trained.spec["evaluation"], **rules}
+    targets, again = _targets(cfg, told, evaluation, bool(trained.embedder.backbone.cameras))
     feature = evaluation.pop("feature", None)
     if feature is not None:
         if feature not in FEATURES:
             raise UserError(f"eval.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
         trained.embedder.feature = feature
-    refuse_hopeless(split, evaluation["protocol"], evaluation["distance"], evaluation.get("pool", "none"))
     return {
         "trained": trained,
         "checkpoint": checkpoint,
-        "split": split,
+        "targets": targets,
         "how": Judging(
             **evaluation,
             device=device,
@@ -141,6 +140,38 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
 def _named(cfg: DictConfig) -> bool:
     """Whether a data set is chosen; without one the node has at most the keys that every data set takes."""
     return bool(set(cfg.get("dataset") or {}) - set(_UNNAMED))
+
+
+def _targets(
+    cfg: DictConfig, told: DictConfig, evaluation: Mapping[str, Any], knows_cameras: bool
+) -> tuple[list[Any], bool]:
+    """Where to judge, and whether that is where the run was judged: so where the config names no set.
+
+    Args:
+        told: the config of the run, empty without one.
+        evaluation: the rules, those of the run under what the config asks for.
+        knows_cameras: the net looks at the camera of an image.
+    """
+    dataset, listed, strict = cfg.get("dataset"), cfg.eval.targets, OmegaConf.select(cfg, "dataset.strict")
+    if _named(cfg) and listed is not None:
+        raise UserError("dataset= and eval.targets= both say where to judge: give one of the two")
+    again = not _named(cfg) and listed is None
+    if again:
+        dataset, listed = told.dataset, OmegaConf.select(told, "eval.targets")
+        dataset.strict = dataset.get("strict") if strict is None else strict
+    asked = {name: cfg.eval[name] for name in ("protocol", "pool") if cfg.eval[name] is not None}
+    how = {
+        "asked": {**(asked_of_all(evaluation, dataset) if again else {}), **asked},
+        "distance": evaluation["distance"],
+    }
+    if listed is None:
+        return own_targets(dataset, read_split(dataset, seed=0, whole=True)[0], **how), again
+    if knows_cameras:
+        raise UserError(
+            "eval.targets: a net that was made with backbone.cameras knows the cameras of its own set, and those of "
+            "other sets are others: leave eval.targets out"
+        )
+    return listed_targets(listed, **how, strict=bool((dataset or {}).get("strict"))), again
 
 
 def _rerank(asked: Any) -> Any:

@@ -12,7 +12,7 @@ from reid.report.curves import log_series
 from reid.report.frame import page_frame, pairs
 from reid.report.pictures import picture_html
 from reid.report.ranked import RankedImage, RankedQuery
-from reid.report.text import HEADLINE, interval, number, percent, scientific, short
+from reid.report.text import HEADLINE, count, interval, number, percent, scientific, short, stamps
 
 _CMC_RANKS = 50
 _GALLERY = 10
@@ -41,8 +41,8 @@ def write_report(
         title: the heading. All text is escaped here.
         summary: facts to list under the numbers, in this order.
         metrics: as ``Evaluation.to_dict()`` gives them (fractions), with ``model`` (which epoch was chosen and why),
-            and optionally ``feature``, ``split``, the ``..._interval`` pairs and ``by_camera``; what is absent is left
-            out or shown as a dash.
+            and optionally ``feature``, ``split``, the ``..._interval`` pairs, ``by_camera`` and, for several test sets,
+            ``targets`` and ``dataset``, as in metrics.json; what is absent is left out or shown as a dash.
         cmc: float array [K], the fraction of queries with a match among the first k, index 0 for rank 1.
         log: one row an epoch; see :func:`reid.report.curves.log_series` for what each column becomes. May be empty.
         ranked: queries to show with their gallery; each picture is embedded at no more than 128 pixels in height, and
@@ -55,6 +55,7 @@ def write_report(
     sections = [
         f"<h1>{html.escape(title)}</h1>",
         _headline(metrics),
+        _targets(metrics.get("targets")),
         _summary(summary),
         _training(log),
         _cmc(np.asarray(cmc, dtype=np.float64)),
@@ -72,6 +73,7 @@ def _headline(metrics: Mapping[str, object]) -> str:
         for name, large in zip(HEADLINE, (' class="large"', ' class="large"', "", "", ""), strict=True)
     )
     facts = {
+        "Data set": str(metrics.get("dataset") or "") if "targets" in metrics else "",
         "Interval": interval(metrics),
         "Queries": f"{number(metrics['queries']):,.0f}" if "queries" in metrics else "",
         "Without a match": f"{number(metrics.get('queries_without_match', 0)):,.0f}",
@@ -84,6 +86,25 @@ def _headline(metrics: Mapping[str, object]) -> str:
         '<div class="measured"><h2>Protocol</h2>'
         f'<p class="stamp">{html.escape(str(metrics.get("protocol") or "not stated"))}</p>'
         f"{pairs({key: value for key, value in facts.items() if value}, 'pairs')}</div></section>"
+    )
+
+
+def _targets(targets: object) -> str:
+    """A row for each of several sets that the model was judged on."""
+    if not isinstance(targets, Sequence):
+        return ""
+    head = "".join(f'<th scope="col">{name}</th>' for name in (*HEADLINE, "queries", "gallery"))
+    rows = "".join(
+        f'<tr><th scope="row">{html.escape(str(target["dataset"]))}</th>'
+        + "".join(f"<td>{percent(target.get(name))}</td>" for name in HEADLINE)
+        + "".join(f"<td>{count(target.get(name))}</td>" for name in ("queries", "gallery"))
+        + "</tr>"
+        for target in targets
+    )
+    note = "".join(f"<p class='note'>{html.escape(stamp)}</p>" for stamp in stamps(targets))
+    return (
+        f'<section><h2>Targets</h2><div class="card cameras"><table><tr><td></td>{head}</tr>{rows}</table></div>'
+        f"{note}</section>"
     )
 
 

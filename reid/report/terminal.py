@@ -1,8 +1,8 @@
 """Plain text for the terminal: the facts a run opens with and the numbers it closes with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from reid.report.text import HEADLINE, interval, percent, query_count
+from reid.report.text import HEADLINE, count, interval, percent, query_count, stamps
 
 
 def metric_table(metrics: Mapping[str, object]) -> str:
@@ -11,8 +11,8 @@ def metric_table(metrics: Mapping[str, object]) -> str:
     Args:
         metrics: fractions under ``mAP``, ``rank-1``, ``rank-5``, ``rank-10``, ``mINP`` (a dash stands for an absent or
             undefined one); optionally ``protocol`` (its stamp), ``queries``, ``queries_without_match``, ``split``,
-            ``feature``, ``model`` and
-            ``mAP_interval`` (the two ends of its 95 % interval).
+            ``feature``, ``model``, ``mAP_interval`` (the two ends of its 95 % interval), and ``targets``: such mappings
+            with ``dataset`` and ``gallery``, of which each then has a row of its own.
 
     Returns:
         Lines without colour and without a final newline.
@@ -25,6 +25,8 @@ def metric_table(metrics: Mapping[str, object]) -> str:
     protocol  market1501, cosine
     queries   12
     """
+    if targets := metrics.get("targets"):
+        return _target_table(targets, metrics)  # type: ignore[arg-type]
     head = "".join(f"{name:>10}" for name in HEADLINE)[2:]
     row = "".join(f"{percent(metrics.get(name)):>10}" for name in HEADLINE)[2:]
     below = {
@@ -38,6 +40,29 @@ def metric_table(metrics: Mapping[str, object]) -> str:
     lines = [head, "-" * len(head), row]
     stamp = facts({key: value for key, value in below.items() if value})
     return "\n".join([*lines, "", stamp] if stamp else lines)
+
+
+def _target_table(targets: Sequence[Mapping[str, object]], metrics: Mapping[str, object]) -> str:
+    """A row for each target, and under them what they were measured by."""
+    width = max(len(str(target["dataset"])) for target in targets)
+    head = f"{'':<{width}}" + "".join(f"{name:>10}" for name in (*HEADLINE, "queries", "gallery"))
+    rows = [
+        f"{target['dataset']!s:<{width}}"
+        + "".join(f"{percent(target.get(name)):>10}" for name in HEADLINE)
+        + "".join(f"{count(target.get(name)):>10}" for name in ("queries", "gallery"))
+        for target in targets
+    ]
+    below = {
+        "protocol": "\n".join(stamps(targets)),
+        "no match": "\n".join(
+            f"{count(target['queries_without_match'])} queries of {target['dataset']}"
+            for target in targets
+            if target.get("queries_without_match")
+        ),
+        **{key: str(metrics.get(key) or "") for key in ("split", "feature", "model")},
+    }
+    stamp = facts({key: value for key, value in below.items() if value})
+    return "\n".join([head, "-" * len(head), *rows, "", stamp])
 
 
 def facts(pairs: Mapping[str, str]) -> str:

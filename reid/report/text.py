@@ -1,7 +1,7 @@
 """How the report spells numbers: one place, so that the page, the picture and the terminal agree."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import SupportsFloat, SupportsIndex
 
 DASH = "–"
@@ -24,6 +24,15 @@ def percent(value: object) -> str:
     """
     fraction = number(value)
     return f"{100 * fraction:.1f}%" if math.isfinite(fraction) else DASH
+
+
+def count(value: object) -> str:
+    """A number of things; a dash where there is no number.
+
+    >>> count(19732), count(None)
+    ('19,732', '–')
+    """
+    return f"{number(value):,.0f}" if math.isfinite(number(value)) else DASH
 
 
 def short(value: float) -> str:
@@ -73,3 +82,17 @@ def query_count(metrics: Mapping[str, object]) -> str:
     total = f"{queries:,.0f}" if math.isfinite(queries) else ""
     without = f"{unmatched:,.0f} without a match in the gallery" if unmatched > 0 else ""
     return ", of these ".join(part for part in (total, without) if part)
+
+
+def stamps(targets: Sequence[Mapping[str, object]]) -> list[str]:
+    """The protocols of several targets, each once; where they differ with the names of the targets that go by it.
+
+    >>> stamps([{"dataset": "a", "protocol": "x"}, {"dataset": "b", "protocol": "x"}])
+    ['x']
+    >>> stamps([{"dataset": "a", "protocol": "x"}, {"dataset": "b", "protocol": "y"}])
+    ['x (a)', 'y (b)']
+    """
+    names: dict[str, list[str]] = {}
+    for target in targets:
+        names.setdefault(str(target.get("protocol") or "not stated"), []).append(str(target.get("dataset")))
+    return list(names) if len(names) == 1 else [f"{stamp} ({', '.join(of)})" for stamp, of in names.items()]

@@ -18,6 +18,7 @@ class Accuracy:
     """What one run reached on its test set.
 
     Attributes:
+        dataset: what it was judged on first; of a run trained on something else as ``trained -> judged``.
         image_size: [height, width] in pixels.
         protocol: the stamp the numbers were made by.
         epochs: what the run was told to train.
@@ -69,9 +70,12 @@ def _accuracy(run: RunFolder) -> Accuracy:
         if not isinstance(config, DictConfig):
             raise KeyError("backbone")
         height, width = config.image.size
+        dataset = str(told["dataset"])
+        if OmegaConf.select(config, "eval.targets") or OmegaConf.select(config, "dataset.sets"):
+            dataset = f"{config.dataset.name} -> {dataset}"
         return Accuracy(
             backbone=str(config.backbone.get("name", "custom")),
-            dataset=str(told["dataset"]),
+            dataset=dataset,
             image_size=(int(height), int(width)),
             protocol=str(told["protocol"]),
             epochs=int(config.trainer.max_epochs),

@@ -5,16 +5,15 @@ from typing import Any
 
 from reid.evaluation import Comparison, compare
 from reid.report import facts
-from reid.runs.judge import judge
 
 
 def compare_runs(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Comparison]:
-    """Judge both models, print the paired differences in mAP and rank-1, and return them."""
+    """Judge both models on their first target, print the paired differences in mAP and rank-1, and return them."""
     evaluations = []
     for name, one in (("a", a), ("b", b)):
-        embedder, how = one["trained"].embedder, one["how"]
-        print(facts({name: f"{one['checkpoint']} ({embedder.backbone.name}) on {one['split'].root}"}), flush=True)
-        evaluations.append(judge(embedder, one["split"], how).evaluation)
+        embedder, target = one["trained"].embedder, one["targets"][0]
+        print(facts({name: f"{one['checkpoint']} ({embedder.backbone.name}) on {target.split.root}"}), flush=True)
+        evaluations.append(target.judge(embedder, one["how"]).evaluation)
     found = [compare(*evaluations, metric=metric) for metric in ("mAP", "rank-1")]
     head, row, *notes = str(found[0]).splitlines()
     print("\n".join(("", head, row, found[1].row, *notes)))

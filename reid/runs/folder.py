@@ -19,15 +19,15 @@ _SOURCE = Path(__file__).parents[2]
 class RunFolder:
     """Paths of one run.
 
-    ``config.yaml`` as composed, ``environment.json``, ``data.json``, ``metrics.json``, ``per_query.csv``,
-    ``train_log.csv``, ``report.html``, ``tensorboard/`` and ``checkpoints/``.
+    ``config.yaml`` as composed, ``environment.json``, ``data.json``, ``metrics.json``, ``per_query.csv`` (and
+    ``per_query_<name>.csv`` for further targets), ``train_log.csv``, ``report.html``, ``tensorboard/`` and
+    ``checkpoints/``.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config, self.metrics = path / "config.yaml", path / "metrics.json"
         self.log, self.report = path / "train_log.csv", path / "report.html"
-        self.per_query = path / "per_query.csv"
         self.environment, self.data = path / "environment.json", path / "data.json"
         self.checkpoints = path / "checkpoints"
 

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,13 +20,14 @@ from reid.errors import UserError
 from reid.losses.objective import Objective
 from reid.models.checkpoint import load_trained
 from reid.models.embedder import Embedder
-from reid.report import facts, metric_table, write_report
+from reid.report import facts, metric_table
 from reid.runs.folder import RunFolder, environment, git_commit
-from reid.runs.judge import Judgement, Judging, judge, metrics, score
+from reid.runs.judge import Judging, score
+from reid.runs.targets import Target, sizes, write_results
 from reid.training.allocator import keep_freed_memory
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
 from reid.training.module import Augmentation, ReIDModule
-from reid.training.progress import Progress, TrainLog, read_log
+from reid.training.progress import Progress, TrainLog
 from reid.training.settings import TrainerSettings, build_trainer, use_bf16
 
 VALIDATION = ("mAP", "rank-1")
@@ -39,6 +40,7 @@ def train(
     config: str,
     data: ReIDData,
     labels: str,
+    targets: Sequence[Target],
     embedder: Embedder,
     objective: Objective,
     optimizer: Callable[..., torch.optim.Optimizer],
@@ -51,7 +53,7 @@ def train(
     spec: Mapping[str, Any],
     seed: int,
 ) -> Mapping[str, Any]:
-    """Train, judge, write ``run``; returns what metrics.json holds.
+    """Train, judge on every target, write ``run``; returns what metrics.json holds.
 
     ``labels`` says in a line what the labels of the data show; see ``reid.runs.doctor.labels_line``.
 
@@ -85,10 +87,10 @@ def train(
     except UserError:
         run.discard()
         raise
-    description = _describe(data, run, resume)
+    description = _describe(data, targets, run, resume)
     if settings.channels_last:
         embedder = embedder.to(memory_format=torch.channels_last)
-    summary = _summary(data, labels, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
+    summary = _summary(data, targets, labels, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
     if trainer.is_global_zero:
         print(facts(summary), flush=True)
         if not resume:
@@ -122,17 +124,10 @@ def train(
         chosen, model = run.best, f"best validation {VALIDATION[0]} (epoch {checkpoints.best_epoch})"
     if settings.ema is not None:
         model += f", moving average {settings.ema}"
-    judgement = judge(load_trained(chosen, trust=True).embedder, data.split, how)
-    numbers = metrics(
-        judgement,
-        feature=embedder.feature,
-        split="test",
-        model=model,
-        checkpoint=str(chosen.relative_to(run.path)),
-        dataset=data.split.name,
-    )
-    _write_results(run, judgement, numbers, summary)
-    print(f"\n{metric_table(dict(numbers))}\n\nreport  {run.report}\nagain   python eval.py run={run.path}", flush=True)
+    told = {"feature": embedder.feature, "split": "test", "model": model, "checkpoint": f"checkpoints/{chosen.name}"}
+    trained = load_trained(chosen, trust=True).embedder
+    numbers = write_results(run, trained, targets, how, summary=summary, facts=told)
+    print(f"\n{metric_table(numbers)}\n\nreport  {run.report}\nagain   python eval.py run={run.path}", flush=True)
     return numbers
 
 
@@ -163,7 +158,7 @@ def _fit(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder
         raise
 
 
-def _describe(data: ReIDData, run: RunFolder, resume: bool) -> dict[str, Any]:
+def _describe(data: ReIDData, targets: Sequence[Target], run: RunFolder, resume: bool) -> dict[str, Any]:
     """The content of data.json; UserError where a resumed run had other data."""
     found = data.split.describe()
     if resume and run.data.is_file():
@@ -174,7 +169,13 @@ def _describe(data: ReIDData, run: RunFolder, resume: bool) -> dict[str, Any]:
                 "bring them back, or start a new run"
             )
     left_out = len(data.train_images.unreadable)
-    return {**found, **({"unreadable_training_images_left_out": left_out} if left_out else {})}
+    known = (data.split, *data.split.sets)
+    elsewhere = [t.split.describe() for t in targets if all(t.split is not one for one in known)]
+    return {
+        **found,
+        **({"targets": elsewhere} if elsewhere else {}),
+        **({"unreadable_training_images_left_out": left_out} if left_out else {}),
+    }
 
 
 def _go_on(trainer: pl.Trainer, run: RunFolder, config: str) -> None:
@@ -185,7 +186,7 @@ def _go_on(trainer: pl.Trainer, run: RunFolder, config: str) -> None:
     told = json.loads(run.environment.read_text())
     files.write_json(run.environment, {**told, "resumed": [*told.get("resumed", []), environment()]})
     if trainer.current_epoch < (trainer.max_epochs or 0):
-        for stale in (run.metrics, run.per_query, run.report):
+        for stale in (run.metrics, run.report, *run.path.glob("per_query*.csv")):
             stale.unlink(missing_ok=True)
 
 
@@ -199,6 +200,7 @@ def _validate(data: ReIDData, how: Judging, features: np.ndarray) -> Mapping[str
 
 def _summary(
     data: ReIDData,
+    targets: Sequence[Target],
     labels: str,
     embedder: Embedder,
     settings: TrainerSettings,
@@ -215,9 +217,9 @@ def _summary(
     steps = min(data.steps_per_epoch(), settings.limit_train_batches or data.steps_per_epoch())
     batch = f"{data.batch_images} images, {steps} steps an epoch, {settings.max_epochs} epochs"
     return {
-        "data": f"{split.name} in {split.root}",
+        "data": "\n".join(f"{one.name} in {one.root}" for one in split.sets or (split,)),
         "train": f"{len(data.train_images)} images of {identities} identities{held}",
-        "test": f"{len(split.query)} queries, {len(split.gallery)} gallery images",
+        "test": sizes(targets),
         "labels": labels,
         "net": f"{backbone.name}, {parameters / 1e6:.1f} M parameters, embedding of {embedder.dim}",
         "weights": backbone.origin,
@@ -227,20 +229,3 @@ def _summary(
         "seed": f"{seed}, source {git_commit(short=True) or 'outside git'}",
         "run": str(run.path),
     }
-
-
-def _write_results(
-    run: RunFolder, judgement: Judgement, numbers: Mapping[str, Any], summary: Mapping[str, str]
-) -> None:
-    files.write_csv(run.per_query, ["query", "pid", "camid", "AP", "first_match", "last_match"], judgement.per_query())
-    write_report(
-        run.report,
-        title=run.path.name,
-        summary=dict(summary),
-        metrics=dict(numbers),
-        cmc=judgement.evaluation.cmc,
-        log=[dict(row) for row in read_log(run.log)],
-        ranked=judgement.ranked(),
-        config=run.config.read_text(),
-    )
-    files.write_json(run.metrics, numbers)  # last: a run with metrics.json is complete

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cli import bad_sets
 from cli.case import Case, judge, market, resume, train
 from cli.entry import Outcome, in_process, in_subprocess, small
 from cli.spoil import (
@@ -213,6 +214,7 @@ NO_GPU = [
       for a in ("trainer=gpu", "trainer=multi_gpu", "trainer.accelerator=gpu")],
     judge("judging gpu, which is not there", "run={run}", "accelerator=gpu", says=["accelerator=gpu", "no CUDA"]),
 ]  # fmt: skip
+CASES += bad_sets.CASES
 if not torch.cuda.is_available():
     CASES += NO_GPU
 

@@ -110,6 +110,7 @@ def test_a_run_against_itself_differs_in_nothing(finished: Outcome) -> None:
         (["eval.features={work}/text.npz"], ["text.npz is not an .npz file"]),
         (["eval.features={work}/some.npz", "eval.flip=true"], ["leave out eval.flip"]),
         (["eval.features={work}/some.npz", "run=x"], ["leave out run"]),
+        (["eval.features={work}/some.npz", "eval.targets=[toy]"], ["leave out eval.targets"]),
         (["eval.features={work}/nan.npz"], ["gallery_features: row 3 holds"]),
         (["eval.features={work}/short.npz"], ["query_pids has 19 values for 20 images"]),
         (["eval.index=tree"], ["eval.index=tree is unknown", "hnsw"]),

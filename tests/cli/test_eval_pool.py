@@ -60,6 +60,12 @@ def test_another_set_says_itself_whether_tracks_are_judged(
     frames = json.loads(out.read_text())
     assert frames["queries"] > queries
     assert "frames" not in frames["protocol"]
+    both = f"eval.targets=[{{name:mars,root:{root}}},{{dataset:mars,name:frames,root:{root},pool:none}}]"
+    listed = [given[0], both, given[-1], f"output={out}"]
+    in_process("eval.py", *listed).check()
+    for alone, target in zip((tracks, frames), json.loads(out.read_text())["targets"], strict=True):
+        assert {**alone, **target, "dataset": "mars", "gallery": 0} == {**alone, "dataset": "mars", "gallery": 0}
+    in_process("eval.py", *listed, "eval.translate=true").check(2)
     refused = in_process("eval.py", *given, "eval.translate=true").check(2)
     assert refused.err.splitlines()[-1] == (
         "error: eval.translate is for images, not for tracks: leave it out, or add eval.pool=none"

@@ -194,6 +194,8 @@ def test_a_network_that_looks_at_cameras_is_judged_as_it_was_trained(toy: Path, 
     assert list(trained.embedder.backbone.cameras) == seen
     again = in_process("eval.py", f"run={run}", f"image.cache_dir={tmp_path / 'cache'}").check()
     assert "the same as" in again.out
+    elsewhere = in_process("eval.py", f"run={run}", f"eval.targets=[{{name:market1501,root:{toy}}}]").check(2)
+    assert "eval.targets: a net that was made with backbone.cameras" in elsewhere.err
 
 
 def test_validation_chooses_the_checkpoint_that_is_reported(toy: Path, tmp_path: Path) -> None:

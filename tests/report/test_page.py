@@ -110,6 +110,18 @@ def write(folder: Path, **changes: Any) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def test_several_targets_are_a_table(tmp_path: Path) -> None:
+    rows = [
+        {"dataset": "toy", **METRICS, "gallery": 1234},
+        {"dataset": HOSTILE, "mAP": 0.1234, "queries": 77, "protocol": "other rules"},
+    ]
+    page = Reader(write(tmp_path, metrics={**METRICS, "dataset": "toy", "targets": rows}))
+    for expected in ("Targets", "1,234", "12.3%", "77", HOSTILE, "other rules"):
+        assert expected in page.text
+    assert not page.all("script")
+    assert "Targets" not in Reader(write(tmp_path)).text
+
+
 def test_whole_page_is_well_formed_and_shows_the_numbers(tmp_path: Path, picture: Path) -> None:
     page = Reader(write(tmp_path, ranked=ranking(picture)))
     for expected in ("84.3%", "93.6%", "97.8%", "98.6%", "61.0%", "3,368", "17", "45.7%", "resnet50", "a1b2c3d"):

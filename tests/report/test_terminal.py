@@ -47,6 +47,25 @@ def test_no_numbers_are_dashes(metrics: dict[str, object]) -> None:
     assert metric_table(metrics).splitlines()[2].split() == ["–"] * 5
 
 
+def test_several_targets_have_a_row_each() -> None:
+    toy = {"dataset": "toy", "gallery": 1200, **METRICS}
+    mine = {**toy, "dataset": "my long name", "mAP": 0.25, "rank-1": None, "queries": 7, "queries_without_match": 0}
+    head, rule, first, second, blank, *stamp = metric_table(
+        {**METRICS, "model": "m", "targets": [toy, mine]}
+    ).splitlines()
+    assert head.split() == ["mAP", "rank-1", "rank-5", "rank-10", "mINP", "queries", "gallery"]
+    assert first.split() == ["toy", "84.3%", "93.6%", "97.8%", "100.0%", "4.5%", "3,368", "1,200"]
+    assert second.split() == ["my", "long", "name", "25.0%", "–", "97.8%", "100.0%", "4.5%", "7", "1,200"]
+    assert len(head) == len(rule) == len(first) == len(second)
+    assert blank == ""
+    assert stamp == ["protocol  market1501 | cosine", "no match  2 queries of toy", "model     m"]
+
+
+def test_unlike_protocols_of_targets_are_told_apart() -> None:
+    rows = [{"dataset": name, "protocol": stamp} for name, stamp in (("a", "x"), ("b", "y"), ("c", "x"))]
+    assert metric_table({"targets": rows}).splitlines()[-2:] == ["protocol  x (a, c)", "          y (b)"]
+
+
 def test_table_has_no_escape_codes() -> None:
     assert "\x1b" not in metric_table(METRICS)
 

@@ -45,6 +45,15 @@ def test_one_size_and_one_data_set(tmp_path: Path) -> None:
     assert set(accuracies(tmp_path, image_size=[384, 128])) == {"vgg16"}
 
 
+@pytest.mark.parametrize("more", ["eval: {targets: [{name: mine}]}\n", "dataset: {name: own, sets: [toy, mine]}\n"])
+def test_a_run_trained_on_something_else_is_no_run_on_its_target(tmp_path: Path, more: str) -> None:
+    run(tmp_path, "2026-01-01/09-00-00_a", "resnet50", dataset="mine")
+    with (run(tmp_path, "2026-01-02/09-00-00_b", "resnet50", dataset="mine") / "config.yaml").open("a") as config:
+        config.write(more if "dataset" in more else f"dataset: {{name: own}}\n{more}")
+    assert accuracies(tmp_path, image_size=(256, 128))["resnet50"].dataset == "own -> mine"
+    assert accuracies(tmp_path, image_size=(256, 128), dataset="mine")["resnet50"].run.name == "09-00-00_a"
+
+
 def test_no_folder_is_no_run(tmp_path: Path) -> None:
     assert accuracies(tmp_path / "none", image_size=(256, 128)) == {}
 

@@ -1,0 +1,107 @@
+"""Where a model is judged: on one test set, or on several, each by its own protocol."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reid import files
+from reid.data.records import Split
+from reid.models.embedder import Embedder
+from reid.report import write_report
+from reid.runs.folder import RunFolder
+from reid.runs.judge import Judgement, Judging, judge, metrics
+from reid.training.progress import read_log
+
+_PER_QUERY = ["query", "pid", "camid", "AP", "first_match", "last_match"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The query and gallery of ``split``, judged by the protocol of that name, as images or (``pool``) as tracks."""
+
+    split: Split
+    protocol: str
+    pool: str = "none"
+
+    def judge(self, embedder: Embedder, how: Judging) -> Judgement:
+        """Judge as ``how`` says, by this target's rules."""
+        return judge(embedder, self.split, replace(how, protocol=self.protocol, pool=self.pool))
+
+    def row(self, judgement: Judgement) -> dict[str, Any]:
+        """The numbers of this target, with its name and the number of gallery images."""
+        return {"dataset": self.split.name, **metrics(judgement), "gallery": len(judgement.gallery)}
+
+
+def results(rows: Sequence[Mapping[str, Any]], **facts: Any) -> dict[str, Any]:
+    """The content of metrics.json: the numbers of the first target, and of several all under "targets".
+
+    Args:
+        rows: of each target.
+        facts: what holds for all of them.
+    """
+    first = {k: v for k, v in rows[0].items() if k not in ("dataset", "gallery")}
+    one = {**first, **facts, "dataset": rows[0]["dataset"]}
+    return one if len(rows) == 1 else {**one, "targets": [dict(row) for row in rows]}
+
+
+def sizes(targets: Sequence[Target]) -> str:
+    """Queries and gallery images in words, of several targets a line each."""
+    lines = [f"{len(t.split.query)} queries, {len(t.split.gallery)} gallery images" for t in targets]
+    if len(targets) > 1:
+        lines = [f"{t.split.name}: {line}" for t, line in zip(targets, lines, strict=True)]
+    return "\n".join(lines)
+
+
+def write_results(
+    run: RunFolder,
+    embedder: Embedder,
+    targets: Sequence[Target],
+    how: Judging,
+    *,
+    summary: Mapping[str, str],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Judge on every target and write the results into ``run``; returns what metrics.json holds.
+
+    Args:
+        summary: the opening lines, for the page.
+        facts: what metrics.json tells beside the numbers.
+    """
+    rows: list[dict[str, Any]] = []
+    for target, file in zip(targets, per_query_files([t.split.name for t in targets]), strict=True):
+        judgement = target.judge(embedder, how)
+        rows.append(target.row(judgement))
+        files.write_csv(run.path / file, _PER_QUERY, judgement.per_query())
+        if len(rows) == 1:
+            cmc, ranked = judgement.evaluation.cmc, judgement.ranked()
+    numbers = results(rows, **facts)
+    write_report(
+        run.report,
+        title=run.path.name,
+        summary=dict(summary),
+        metrics=numbers,
+        cmc=cmc,
+        log=[dict(row) for row in read_log(run.log)],
+        ranked=ranked,
+        config=run.config.read_text(),
+    )
+    files.write_json(run.metrics, numbers)  # last: a run with metrics.json is complete
+    return numbers
+
+
+def per_query_files(names: Sequence[str]) -> list[str]:
+    """The file of each target's queries: the first has the plain name, the others their own made safe and unlike.
+
+    >>> per_query_files(["toy", "my set", "my/set"])
+    ['per_query.csv', 'per_query_my_set.csv', 'per_query_my_set_2.csv']
+    """
+    found = ["per_query.csv"]
+    for name in names[1:]:
+        stem = f"per_query_{re.sub(r'[^A-Za-z0-9.-]+', '_', name).strip('_') or 'set'}"
+        file, attempt = f"{stem}.csv", 1
+        while file.lower() in (f.lower() for f in found):
+            attempt += 1
+            file = f"{stem}_{attempt}.csv"
+        found.append(file)
+    return found
