@@ -1,6 +1,7 @@
 """The Lightning DataModule: a split, its images and the batches drawn from them."""
 
 import logging
+from collections.abc import Iterator
 
 import numpy as np
 import pytorch_lightning as pl
@@ -29,6 +30,17 @@ class _Batches(Dataset):
 
     def __getitems__(self, index: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         return self._images.load(np.asarray(index)), self._targets[index], self._camids[index]
+
+
+class _Loader(DataLoader):
+    """Draws nothing of an epoch before its first batch is asked for.
+
+    Lightning makes the first iterator before it knows the epoch that a resumed run goes on with, and worker processes
+    would be sent batches at once: those of epoch 0.
+    """
+
+    def __iter__(self) -> Iterator:  # type: ignore[override]
+        yield from super().__iter__()
 
 
 class ReIDData(pl.LightningDataModule):
@@ -110,7 +122,7 @@ class ReIDData(pl.LightningDataModule):
 
     def _loader(self, dataset: _Batches, **how: object) -> DataLoader:
         height, width = self.image_size
-        return DataLoader(
+        return _Loader(
             dataset,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

@@ -103,6 +103,16 @@ def test_two_processes_share_the_batch_of_one(split: Split) -> None:
         assert sorted(map(colour, batch[0])) == sorted(colour(image) for part in parts for image in part[0])
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_iterator_made_before_the_epoch_is_known_draws_that_epoch(split: Split, workers: int) -> None:
+    data = ReIDData(split, image_size=SIZE, identities=2, images=2, workers=workers)
+    data.trainer = SimpleNamespace(global_rank=0, world_size=1)  # type: ignore[assignment]
+    loader = data.train_dataloader()
+    begun = iter(loader)
+    loader.batch_sampler.set_epoch(4)
+    assert same(list(begun), epoch(data, 4))
+
+
 def test_validation_is_query_then_gallery_with_the_index_of_each_image(split: Split) -> None:
     validation = Split("held out", split.root, (), split.query, split.gallery)
     data = ReIDData(split, image_size=SIZE, identities=2, images=2, validation=validation, eval_batch=4)
