@@ -1,7 +1,8 @@
 """The Lightning DataModule: a split, its images and the batches drawn from them."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -9,13 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from reid.data.records import Split, camids, labels
-from reid.data.sampler import IdentitySampler
+from reid.data.records import Record, Split, camids, labels
+from reid.data.samplers import Batching, EpochSampler, IdentitySampler, Pictures
 from reid.data.store import Cache, Images, open_images
 from reid.data.transfer import collate
 from reid.errors import UserError
 
 log = logging.getLogger(__name__)
+
+MakeSampler = Callable[[Pictures, Batching], EpochSampler]
 
 
 class _Batches(Dataset):
@@ -43,6 +46,11 @@ class _Loader(DataLoader):
         yield from super().__iter__()
 
 
+def _source_sets(records: Sequence[Record]) -> np.ndarray:
+    """Which source set each record comes from, int64 [N]."""
+    return np.zeros(len(records), np.int64)
+
+
 class ReIDData(pl.LightningDataModule):
     """Batches for training, and the images to judge on.
 
@@ -50,7 +58,8 @@ class ReIDData(pl.LightningDataModule):
         split: train, query and gallery records.
         validation: query and gallery of held-out training identities, or None.
         image_size: (height, width) in pixels.
-        identities, images: P and K of the identity sampler, over all processes.
+        sampler: (what it may know of the training images, the batches asked for) -> sampler.
+        identities, images: P and K of the sampler, over all processes.
         eval_batch: images in a batch of feature extraction.
         workers: processes that prepare batches ahead; 0 prepares them in the training process, which the decoded
             store makes fast enough.
@@ -65,6 +74,7 @@ class ReIDData(pl.LightningDataModule):
         *,
         image_size: tuple[int, int],
         validation: Split | None = None,
+        sampler: MakeSampler = IdentitySampler,
         identities: int = 16,
         images: int = 4,
         eval_batch: int = 128,
@@ -79,9 +89,12 @@ class ReIDData(pl.LightningDataModule):
         self._cache, self._skip = cache, skip_unreadable
         self._opened: dict[str, Images] = {}
         self.train_images = self.open(split.train, "train")
-        self.train_labels = labels(self.train_images.records)
+        records = self.train_images.records
+        self.train_labels = labels(records)
         self._p, self._k = identities, images
-        self._sampler(0, 1)  # so that bad numbers are told before a run folder is made
+        self._pictures = Pictures(self.train_labels, camids(records), _source_sets(records), self._embed)
+        self._make_sampler = sampler
+        self.sampler = self._sampler(0, 1)  # so that bad numbers are told before a run folder is made
 
     @property
     def num_classes(self) -> int:
@@ -105,7 +118,7 @@ class ReIDData(pl.LightningDataModule):
         return images
 
     def steps_per_epoch(self) -> int:
-        return len(self._sampler(0, 1))
+        return len(self.sampler)
 
     def train_dataloader(self) -> DataLoader:
         assert self.trainer is not None
@@ -131,12 +144,13 @@ class ReIDData(pl.LightningDataModule):
             **how,  # type: ignore[arg-type]
         )
 
-    def _sampler(self, rank: int, world_size: int) -> IdentitySampler:
-        return IdentitySampler(
-            self.train_labels,
-            identities=self._p,
-            images=self._k,
-            seed=self._seed,
-            rank=rank,
-            world_size=world_size,
-        )
+    def _sampler(self, rank: int, world_size: int) -> EpochSampler:
+        return self._make_sampler(self._pictures, Batching(self._p, self._k, self._seed, rank, world_size))
+
+    def _embed(self, index: np.ndarray) -> np.ndarray:
+        """Features float32 [n, D] of some training images by the network in training, as it is now."""
+        assert self.trainer is not None
+        images = _Batches(self.train_images, self.train_labels)
+        parts = (index[start : start + self.eval_batch] for start in range(0, len(index), self.eval_batch))
+        module: Any = self.trainer.lightning_module
+        return module.embed(images.__getitems__(part.tolist()) for part in parts)

@@ -1,5 +1,6 @@
 """A composed config -> the arguments of a run's functions. The config object goes no further than here."""
 
+import logging
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,10 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from reid.data.records import Split
 from reid.door import check, stored
-from reid.door.build import build, read_split, try_out
+from reid.door.build import build, read_split, sampler_maker, try_out
 from reid.door.targets import asked_of_all, listed_targets, own_targets, spell_out
 from reid.errors import UserError, unknown
 from reid.runs.folder import RunFolder
+
+log = logging.getLogger(__name__)
 
 _OF_ALL = {"freeze": [], "layer_decay": 1.0, "checkpointing": False}  # of every backbone, beside its builder's own
 _RUN_DIR = "REID_RUN_DIR"  # tells the processes that Lightning starts for more devices which folder the first one made
@@ -28,6 +31,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
 
     from reid.data.datamodule import ReIDData
     from reid.data.records import camids
+    from reid.data.samplers import ShuffleSampler
     from reid.models.embedder import Embedder
     from reid.runs.doctor import labels_line
     from reid.runs.judge import Judging
@@ -61,6 +65,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
     try_out("optimizer", optimizer, [nn.Parameter()])
     try_out("schedule", schedule, 1.0)
+    sampler = sampler_maker(cfg.sampler)
     augment = build(cfg.augment, "augment") if cfg.get("augment") else None
     logger = build(cfg.logger, "logger") if cfg.get("logger") else None
     size = image_size(cfg.image.size)
@@ -74,6 +79,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         split,
         validation=validation,
         image_size=size,
+        sampler=sampler,
         identities=cfg.data.identities,
         images=cfg.data.images,
         eval_batch=cfg.eval.batch_size,
@@ -82,6 +88,11 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         skip_unreadable=cfg.data.skip_unreadable,
         seed=seed,
     )
+    if isinstance(data.sampler, ShuffleSampler) and "feature" in objective.input.values():
+        log.warning(
+            "shuffled batches may hold no two images of an identity, which losses that compare images cannot learn "
+            "from: choose objective=softmax, or sampler=identity"
+        )
     for target in targets:  # a damaged test image is told before training, not after it
         of = f"{target.split.name} " if len(targets) > 1 else ""
         data.open(target.split.query, f"{of}query")

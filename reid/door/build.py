@@ -49,6 +49,19 @@ def try_out(name: str, function: Callable[..., Any], argument: Any) -> None:
         raise UserError(f"{name}: {error}") from error
 
 
+def sampler_maker(node: DictConfig) -> Callable[..., Any]:
+    """What makes the sampler that a ``sampler`` node names; UserError unless it takes the two arguments of one."""
+    make = build(node, "sampler")
+    try:
+        inspect.signature(make).bind("pictures", "batching")
+    except TypeError as error:
+        raise UserError(
+            f"sampler._target_={node['_target_']} with _partial_: true must make a sampler when it is called with "
+            f"(pictures, batching): {error}"
+        ) from error
+    return make
+
+
 def read_split(node: DictConfig, seed: int, whole: bool = False) -> tuple[Split, Split | None]:
     """The data set that a ``dataset`` node names, and its held-out identities where it asks for them.
 

@@ -24,6 +24,8 @@ def config_of(run: RunFolder) -> DictConfig:
 def config_to_resume(run: RunFolder, overrides: list[str]) -> DictConfig:
     """The config of a run with the command line's single values on top."""
     cfg = config_of(run)
+    if "sampler" not in cfg:  # recorded before there was a choice
+        cfg.sampler = {"_target_": "reid.data.samplers.IdentitySampler", "_partial_": True}
     OmegaConf.set_struct(cfg, True)
     for override in overrides:
         key, _, value = override.partition("=")

@@ -16,6 +16,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from reid import files
 from reid.data.datamodule import ReIDData
+from reid.data.samplers import IdentitySampler
 from reid.errors import UserError
 from reid.losses.objective import Objective
 from reid.models.checkpoint import load_trained
@@ -216,6 +217,8 @@ def _summary(
     backbone = embedder.backbone
     steps = min(data.steps_per_epoch(), settings.limit_train_batches or data.steps_per_epoch())
     batch = f"{data.batch_images} images, {steps} steps an epoch, {settings.max_epochs} epochs"
+    if type(data.sampler) is not IdentitySampler:
+        batch += f", drawn by {type(data.sampler).__name__}"
     return {
         "data": "\n".join(f"{one.name} in {one.root}" for one in split.sets or (split,)),
         "train": f"{len(data.train_images)} images of {identities} identities{held}",

@@ -1,6 +1,6 @@
 """One training step, and the features of the held-out identities."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from reid.models.embedder import Embedder
 from reid.training.checkpoints import NotFiniteError
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
+Batch = tuple[Tensor, Tensor, Tensor]  # images uint8 [B, 3, H, W], labels or indices int64 [B], camids int64 [B]
 Score = Callable[[np.ndarray], Mapping[str, float]]
 
 
@@ -62,8 +63,8 @@ class ReIDModule(pl.LightningModule):
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._found: list[Tensor] = []
 
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        images, labels, camids = batch  # uint8 [B, 3, H, W], int64 [B], int64 [B]
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        images, labels, camids = batch
         if self._augment is not None:
             images = self._augment(images, self._generator(2, self.global_step))
         feature, logits, side = self.embedder.classify(images.contiguous(memory_format=self._format), camids)
@@ -101,15 +102,35 @@ class ReIDModule(pl.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         torch.manual_seed(self._derive(1, self.global_step))  # each step: a loader takes numbers of its own in between
 
-    def validation_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> None:
-        images, _, camids = batch
-        self._found.append(self.embedder(images.contiguous(memory_format=self._format), camids).float().cpu())
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._found.append(self._features(batch))
 
     def on_validation_epoch_end(self) -> None:
         features = torch.cat(self._found).numpy()
         self._found.clear()
         if self._score is not None and not self.trainer.sanity_checking:
             self.log_dict({f"val_{k}": float(v) for k, v in self._score(features).items()})
+
+    @torch.no_grad()
+    def embed(self, batches: Iterable[Batch]) -> np.ndarray:
+        """Features float32 [N, D] of length 1 in the midst of training, as evaluation would compute them now.
+
+        The training goes on as if this had not been. Every process gets those of the first: the running statistics of
+        batch normalisation may differ between processes, and a checkpoint holds those of the first.
+        """
+        before = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            with self.trainer.precision_plugin.forward_context():
+                found = [self._features([part.to(self.device) for part in batch]) for batch in batches]
+        finally:
+            for module, training in before:  # frozen stages are in evaluation mode while others train
+                module.training = training
+        return self.trainer.strategy.broadcast(torch.cat(found).numpy())
+
+    def _features(self, batch: Sequence[Tensor]) -> Tensor:
+        images, _, camids = batch
+        return self.embedder(images.contiguous(memory_format=self._format), camids).float().cpu()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["reid"] = self._spec

@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from cli.entry import in_process
@@ -11,8 +12,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import nn
 
+from reid.data.samplers import Batching, Pictures
 from reid.door.arguments import backbone_of
-from reid.door.build import build, read_split
+from reid.door.build import build, read_split, sampler_maker
 from reid.door.command import CONFIGS
 from reid.errors import UserError
 from reid.models.backbones import Backbone
@@ -38,7 +40,18 @@ def chosen(group: str, name: str) -> DictConfig:
 
 
 def test_every_group_is_tried_below() -> None:
-    tried = {"dataset", "backbone", "head", "objective", "augment", "optimizer", "schedule", "trainer", "logger"}
+    tried = {
+        "dataset",
+        "sampler",
+        "backbone",
+        "head",
+        "objective",
+        "augment",
+        "optimizer",
+        "schedule",
+        "trainer",
+        "logger",
+    }
     assert {group for group, _ in OPTIONS} == tried | set(OVERLAYS)
 
 
@@ -109,6 +122,16 @@ def test_objective_gives_its_terms_by_name_and_a_gradient(group: str, name: str)
     assert float(loss.detach()) == pytest.approx(expected)
     loss.backward()
     assert any(x.grad is not None and bool(x.grad.abs().sum() > 0) for x in (feature, logits))
+
+
+@pytest.mark.parametrize(("group", "name"), options("sampler"))
+def test_sampler_draws_whole_batches(group: str, name: str) -> None:
+    people = np.repeat(np.arange(4), 4)
+    known = Pictures(people, np.tile([1, 2], 8), people // 2, lambda index: np.ones((len(index), 3), np.float32))
+    sampler = sampler_maker(chosen(group, name))(known, Batching(2, 2))
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler)
+    assert all(len(batch) == 4 and set(batch) <= set(range(16)) for batch in drawn)
 
 
 @pytest.mark.parametrize(("group", "name"), options("augment"))

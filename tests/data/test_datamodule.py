@@ -10,6 +10,7 @@ from PIL import Image
 
 from reid.data.datamodule import ReIDData
 from reid.data.records import Record, Split
+from reid.data.samplers import ShuffleSampler
 from reid.errors import UserError
 
 SIZE = (8, 4)
@@ -101,6 +102,15 @@ def test_two_processes_share_the_batch_of_one(split: Split) -> None:
     shares = [epoch(data, 3, rank, 2) for rank in (0, 1)]
     for batch, *parts in zip(whole, *shares, strict=True):
         assert sorted(map(colour, batch[0])) == sorted(colour(image) for part in parts for image in part[0])
+
+
+def test_another_sampler_draws_other_batches(split: Split) -> None:
+    data = ReIDData(split, image_size=SIZE, sampler=ShuffleSampler, identities=2, images=4)
+    drawn = epoch(data)
+    assert data.steps_per_epoch() == len(drawn) == 2
+    assert data.batch_images == 8
+    assert sorted(len(images) for images, _, _ in drawn) == [7, 8]
+    assert len({colour(image) for images, _, _ in drawn for image in images}) == len(split.train)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

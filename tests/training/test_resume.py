@@ -1,5 +1,6 @@
 """A run that is stopped and resumed ends with the bits of one that never was."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
 from tiny_training import fit, module
 
 from reid.data.augment import Augment
-from reid.data.datamodule import ReIDData
+from reid.data.datamodule import MakeSampler, ReIDData
 from reid.data.records import Record, Split
+from reid.data.samplers import HardSampler, IdentitySampler
 from reid.training.checkpoints import Checkpoints
 from reid.training.module import ReIDModule
 from reid.training.progress import TrainLog, read_log
 from reid.training.schedules import constant, cosine
+
+HARD = partial(HardSampler, anchors=3)  # as many steps as the identity sampler
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +57,23 @@ def train(
     stop: int | None = None,
     resume: bool = False,
     ema: bool = False,
+    sampler: MakeSampler = IdentitySampler,
+    workers: int = 0,
     **how: Any,
 ) -> ReIDModule:
     """Three steps an epoch with everything that has a random stream or a memory."""
     torch.manual_seed(int.from_bytes(np.random.bytes(4), "big"))  # what the process did before does not count
     validation = Split("held out", split.root, (), split.query, split.gallery)
-    data = ReIDData(split, validation=validation, image_size=tiny.SIZE, identities=3, images=2, seed=3)
+    data = ReIDData(
+        split,
+        validation=validation,
+        image_size=tiny.SIZE,
+        sampler=sampler,
+        identities=3,
+        images=2,
+        workers=workers,
+        seed=3,
+    )
     assert data.steps_per_epoch() == 3
     net = module(
         embedder=tiny.embedder(7, dropout=0.3, pooling="gem"),
@@ -100,21 +115,33 @@ def same_files(a: Path, b: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("stop", "ema"), [(1, False), (3, False), (6, False), (8, False), (11, False), (8, True)])
-def test_run_that_breaks_ends_as_the_unbroken_one(tmp_path: Path, split: Split, stop: int, ema: bool) -> None:
+def check_resumed(tmp_path: Path, split: Split, *, stop: int, **how: Any) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    schedule = lambda done: cosine(done, warmup=0.2)  # noqa: E731
-    expected = train(whole, split, schedule=schedule, ema=ema)
+    how["schedule"] = lambda done: cosine(done, warmup=0.2)
+    expected = train(whole, split, **how)
     with pytest.raises(ZeroDivisionError):
-        train(broken, split, schedule=schedule, ema=ema, stop=stop)
-    resumed = train(broken, split, schedule=schedule, ema=ema, resume=True)
+        train(broken, split, stop=stop, **how)
+    resumed = train(broken, split, resume=True, **how)
     for (name, a), b in zip(expected.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert len(losses(whole)) == 4
     assert losses(broken) == losses(whole)
     assert same_files(whole, broken)
+
+
+@pytest.mark.parametrize(("stop", "ema"), [(1, False), (3, False), (6, False), (8, False), (11, False), (8, True)])
+def test_run_that_breaks_ends_as_the_unbroken_one(tmp_path: Path, split: Split, stop: int, ema: bool) -> None:
+    check_resumed(tmp_path, split, stop=stop, ema=ema)
+
+
+@pytest.mark.parametrize("stop", [1, 8])
+@pytest.mark.parametrize(("sampler", "workers"), [(HARD, 0), (HARD, 2), (IdentitySampler, 2)])
+def test_it_draws_the_batches_of_the_unbroken_one(
+    tmp_path: Path, split: Split, stop: int, sampler: MakeSampler, workers: int
+) -> None:
+    check_resumed(tmp_path, split, stop=stop, sampler=sampler, workers=workers)
 
 
 def test_run_of_two_epochs_made_four_ends_as_one_of_four(tmp_path: Path, split: Split) -> None:
