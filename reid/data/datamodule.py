@@ -1,7 +1,7 @@
 """The Lightning DataModule: a split, its images and the batches drawn from them."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from reid.data.records import Record, Split, camids, labels
+from reid.data.records import Split, camids, labels, sources
 from reid.data.samplers import Batching, EpochSampler, IdentitySampler, Pictures
 from reid.data.store import Cache, Images, open_images
 from reid.data.transfer import collate
@@ -44,11 +44,6 @@ class _Loader(DataLoader):
 
     def __iter__(self) -> Iterator:  # type: ignore[override]
         yield from super().__iter__()
-
-
-def _source_sets(records: Sequence[Record]) -> np.ndarray:
-    """Which source set each record comes from, int64 [N]."""
-    return np.zeros(len(records), np.int64)
 
 
 class ReIDData(pl.LightningDataModule):
@@ -92,7 +87,7 @@ class ReIDData(pl.LightningDataModule):
         records = self.train_images.records
         self.train_labels = labels(records)
         self._p, self._k = identities, images
-        self._pictures = Pictures(self.train_labels, camids(records), _source_sets(records), self._embed)
+        self._pictures = Pictures(self.train_labels, camids(records), sources(records), self._embed)
         self._make_sampler = sampler
         self.sampler = self._sampler(0, 1)  # so that bad numbers are told before a run folder is made
 
