@@ -32,9 +32,10 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     from reid.data.datamodule import ReIDData
     from reid.data.records import camids
     from reid.data.samplers import ShuffleSampler
-    from reid.models.embedder import Embedder
+    from reid.models.embedder import Embedder, map_size
     from reid.runs.doctor import labels_line
     from reid.runs.judge import Judging
+    from reid.training.module import check_mix
     from reid.training.settings import TrainerSettings, quiet_lightning
 
     resumed = None
@@ -67,6 +68,8 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     try_out("schedule", schedule, 1.0)
     sampler = sampler_maker(cfg.sampler)
     augment = build(cfg.augment, "augment") if cfg.get("augment") else None
+    mix = build(cfg.mix, "mix") if cfg.get("mix") else None
+    check_mix(mix, objective)
     logger = build(cfg.logger, "logger") if cfg.get("logger") else None
     size = image_size(cfg.image.size)
     if cfg.backbone.get("cameras") == "auto":
@@ -104,6 +107,8 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         embedder = Embedder(backbone, image_size=size, num_classes=data.num_classes, **head)
     except TypeError as error:
         raise UserError(f"head: {error}") from error
+    for scale in getattr(augment, "scales", ()):  # a size that the network cannot take is told before training
+        map_size(backbone, scale, option="augment.scales")
     if backbone.cameras:  # an unknown one is told before training, not after it
         _refuse_other_cameras(split, [target.split for target in targets])
         backbone.camera_rows(torch.from_numpy(camids(split.train + split.query + split.gallery)))
@@ -122,6 +127,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         "layer_decay": layer_decay,
         "schedule": schedule,
         "augment": augment,
+        "mix": mix,
         "settings": settings,
         "logger": logger,
         "how": Judging(

@@ -23,5 +23,8 @@ class CrossEntropy(nn.Module):
         self.label_smoothing = label_smoothing
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Logits float32 [B, C], labels int64 [B] -> scalar, the mean over the batch in nats."""
+        """Logits float32 [B, C], labels int64 [B] -> scalar, the mean over the batch in nats.
+
+        Labels may be probabilities float32 [B, C]; of mixed identities the loss is the same mixture of their losses.
+        """
         return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

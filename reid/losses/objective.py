@@ -43,6 +43,7 @@ class Objective(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Feature [B, D], logits [B, C], labels int64 [B] -> the weighted sum, and each term unweighted.
 
+        Losses on the logits may be given probabilities float32 [B, C] as labels, if they take them.
         ``side`` are logits [B, C] of auxiliary classifiers; their losses are in the sum alone.
         """
         with torch.autocast(feature.device.type, enabled=False):

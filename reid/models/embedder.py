@@ -46,7 +46,7 @@ class Embedder(nn.Module):
         if feature not in FEATURES:
             raise UserError(f"head.feature={feature} is unknown: choose one of {', '.join(FEATURES)}")
         self.image_size = (int(image_size[0]), int(image_size[1]))
-        self.map_size = _map_size(backbone, self.image_size)
+        self.map_size = map_size(backbone, self.image_size)
         self.feature = feature
         self.backbone = backbone
         self.pool = poolings.build(pooling)
@@ -95,12 +95,14 @@ class Embedder(nn.Module):
         return (images / scale - self.mean) / self.std
 
 
-def _map_size(backbone: Backbone, image_size: tuple[int, int]) -> tuple[int, int]:
+def map_size(backbone: Backbone, image_size: tuple[int, int], *, option: str = "image.size") -> tuple[int, int]:
+    """(height, width) of the map for images of this size; UserError, which names ``option``, if it cannot take them."""
     try:
         maps = _tried(backbone, image_size)
     except RuntimeError as error:  # a pooling or convolution whose window no longer fits, or patches that do not
-        asked = f"image.size=[{image_size[0]},{image_size[1]}] does not fit this backbone"
-        raise UserError(f"{asked}: {_size_that_fits(backbone, image_size)} ({error})") from error
+        asked = f"{option}=[{image_size[0]},{image_size[1]}] does not fit this backbone"
+        fits = _size_that_fits(backbone, image_size)
+        raise UserError(f"{asked}: {fits} ({backbone.name}: {error})") from error
     if maps.ndim != 4 or maps.shape[1] != backbone.channels:
         raise UserError(
             f"backbone {backbone.name} says channels={backbone.channels} but its output is {list(maps.shape)}: "

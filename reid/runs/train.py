@@ -27,7 +27,7 @@ from reid.runs.judge import Judging, score
 from reid.runs.targets import Target, sizes, write_results
 from reid.training.allocator import keep_freed_memory
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
-from reid.training.module import Augmentation, ReIDModule
+from reid.training.module import Augmentation, Mix, ReIDModule
 from reid.training.progress import Progress, TrainLog
 from reid.training.settings import TrainerSettings, build_trainer, use_bf16
 
@@ -48,6 +48,7 @@ def train(
     layer_decay: float,
     schedule: Callable[[float], float],
     augment: Augmentation | None,
+    mix: Mix | None,
     settings: TrainerSettings,
     logger: Callable[..., Any] | None,
     how: Judging,
@@ -105,6 +106,7 @@ def train(
         layer_decay=layer_decay,
         schedule=schedule,
         augment=augment,
+        mix=mix,
         score=partial(_validate, data, how) if data.validation else None,
         seed=seed,
         spec=spec,

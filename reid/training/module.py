@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from reid.errors import UserError
 from reid.losses.objective import Objective
 from reid.models.backbones.backbone import learning_rates
 from reid.models.embedder import Embedder
@@ -17,6 +18,7 @@ from reid.training.checkpoints import NotFiniteError
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 Batch = tuple[Tensor, Tensor, Tensor]  # images uint8 [B, 3, H, W], labels or indices int64 [B], camids int64 [B]
+Mix = Callable[[Tensor, Tensor, int, torch.Generator], tuple[Tensor, Tensor]]
 Score = Callable[[np.ndarray], Mapping[str, float]]
 
 
@@ -30,11 +32,16 @@ class ReIDModule(pl.LightningModule):
         layer_decay: see ``learning_rates``; 1 trains all layers at one rate.
         schedule: share of the run done, 0..1 -> factor on the learning rate.
         augment: (uint8 images [B, 3, H, W], generator) -> images, or None.
+        mix: (augmented images, labels int64 [B], number of classes C, generator) -> images, targets float32 [B, C], or
+            None.
         score: features float32 [N, D] of the validation images -> metrics by name; None without validation.
         seed: start of the random streams. Each step begins streams of its own, so that a resumed run draws the same
             numbers as one that was never stopped.
         spec: plain values that rebuild the embedder; written into every checkpoint.
         channels_last: memory format of the images.
+
+    Raises:
+        UserError: ``mix`` and an objective that it does not suit.
     """
 
     def __init__(
@@ -46,18 +53,21 @@ class ReIDModule(pl.LightningModule):
         schedule: Callable[[float], float],
         layer_decay: float = 1.0,
         augment: Augmentation | None = None,
+        mix: Mix | None = None,
         score: Score | None = None,
         seed: int = 0,
         spec: Mapping[str, Any] | None = None,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
+        check_mix(mix, objective)
         if "logits" not in objective.input.values():  # nothing would train them, and DistributedDataParallel minds
             embedder.bnneck.requires_grad_(False)
             embedder.classifier.requires_grad_(False)
             embedder.sides.requires_grad_(False)
         self.embedder, self.objective = embedder, objective
-        self._optimizer, self._schedule, self._augment, self._score = optimizer, schedule, augment, score
+        self._optimizer, self._schedule, self._score = optimizer, schedule, score
+        self._augment, self._mix = augment, mix
         self._layer_decay = layer_decay
         self._seed, self._spec = seed, dict(spec or {})
         self._format = torch.channels_last if channels_last else torch.contiguous_format
@@ -67,6 +77,9 @@ class ReIDModule(pl.LightningModule):
         images, labels, camids = batch
         if self._augment is not None:
             images = self._augment(images, self._generator(2, self.global_step))
+        if self._mix is not None:
+            classes = self.embedder.classifier.out_features
+            images, labels = self._mix(images, labels, classes, self._generator(3, self.global_step))
         feature, logits, side = self.embedder.classify(images.contiguous(memory_format=self._format), camids)
         loss, terms = self.objective(feature, logits, labels, side)
         if not torch.isfinite(loss):
@@ -141,3 +154,13 @@ class ReIDModule(pl.LightningModule):
     def _derive(self, stream: int, count: int) -> int:
         words = [self._seed, stream, count, self.global_rank]
         return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+
+def check_mix(mix: Mix | None, objective: Objective) -> None:
+    """UserError where ``mix`` gives each image two identities and a loss on the feature needs one."""
+    on_feature = [name for name, given in objective.input.items() if given == "feature"]
+    if mix is not None and on_feature:
+        raise UserError(
+            f"mix gives each image two identities, but objective.terms.{on_feature[0]} compares features of images of "
+            "one identity each: choose objective=softmax or mix=none"
+        )

@@ -30,6 +30,7 @@ import reid
 UNREADABLE = "not a readable image"
 SKIP = "data.skip_unreadable=true"
 LAST = "{run}/checkpoints/last.ckpt"
+JITTER = ("brightness", "contrast", "saturation", "hue")
 ON_TOY = ("dataset=market1501", "dataset.name=mine", "dataset.root={toy}")
 
 CASES = [
@@ -131,6 +132,14 @@ CASES = [
     train("augmentation", "augment.flip=x", says=["augment.flip=x must be a number"]),
     train("augmentation above one", "augment.flip=3", says=["augment.flip=3 is a probability", "0 to 1"]),
     train("zoom that shrinks", "augment=zoom", "augment.zoom=0.5", says=["augment.zoom=0.5 above 1"]),
+    train("erasing with something", "augment.erase_with=noise", says=["augment.erase_with=noise is unknown", "pixel"]),
+    train("scales that are none", "augment.scales=[256,128]", says=["augment.scales=[256, 128] must be a list of sizes"]),
+    train("scale too small", "backbone=vgg16", "augment.scales=[[64,32],[16,8]]",
+          says=["augment.scales=[16,8] does not fit", "[32,32] would", "vgg16"]),
+    train("colours by no strength", "augment.jitter=0.5", *[f"augment.{n}=0" for n in JITTER],
+          says=["augment.jitter=0.5 needs augment.brightness"]),
+    train("mixed identities and triplets", "mix=mixup", says=["objective.terms.triplet", "choose objective=softmax"]),
+    train("nothing to mix", "mix=cutmix", "objective=softmax", "mix.alpha=0", says=["mix.alpha=0 must be above 0"]),
     train("gradient clipping", "trainer.gradient_clip_val=-1", says=["trainer.gradient_clip_val=-1 must be above 0"]),
     train("term without weight", "~objective.terms.triplet.weight", says=["objective.terms.triplet.weight is missing"]),
     train("pooling", "head.pooling=foo", says=["head.pooling=foo is unknown", "gem"]),

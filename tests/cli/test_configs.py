@@ -1,5 +1,6 @@
 """Every option of every group, found by listing the folder: it is composed, built, and told of by --help."""
 
+import inspect
 import re
 from collections import OrderedDict
 from pathlib import Path
@@ -12,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import nn
 
+from reid.data.augment import Augment
 from reid.data.samplers import Batching, Pictures
 from reid.door.arguments import backbone_of
 from reid.door.build import build, read_split, sampler_maker
@@ -47,6 +49,7 @@ def test_every_group_is_tried_below() -> None:
         "head",
         "objective",
         "augment",
+        "mix",
         "optimizer",
         "schedule",
         "trainer",
@@ -141,6 +144,27 @@ def test_augmentation_keeps_shape_and_type(group: str, name: str) -> None:
     assert changed.shape == images.shape
     assert changed.dtype == torch.uint8
     assert torch.equal(changed, images) == (name == "none")
+
+
+@pytest.mark.parametrize(("group", "name"), options("augment"))
+def test_every_set_has_every_option(group: str, name: str) -> None:
+    """So that any of them can be switched on over any set."""
+    signature = inspect.signature(Augment).parameters
+    assert set(chosen(group, name)) == {"_target_", *signature}
+
+
+@pytest.mark.parametrize(("group", "name"), options("mix"))
+def test_mix_keeps_images_images_and_labels_shares(group: str, name: str) -> None:
+    node = chosen(group, name)
+    if not node:
+        assert name == "none"
+        return
+    images = torch.randint(256, (6, 3, 64, 32), dtype=torch.uint8)
+    mixed, targets = build(node, group)(images.clone(), torch.arange(6), 6, torch.Generator().manual_seed(0))
+    assert mixed.shape == images.shape
+    assert mixed.dtype == torch.uint8
+    torch.testing.assert_close(targets.sum(1), torch.ones(6))
+    assert not torch.equal(mixed, images)
 
 
 @pytest.mark.parametrize(("group", "name"), options("optimizer"))

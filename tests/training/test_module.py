@@ -14,7 +14,9 @@ from pytorch_lightning.callbacks import Callback
 from tiny_training import Batch, batches, fit, module
 from torch import Tensor, nn
 
+from reid.data.augment import Mixup
 from reid.errors import UserError
+from reid.losses.cross_entropy import CrossEntropy
 from reid.losses.objective import Objective
 from reid.models.checkpoint import load_trained
 from reid.training.checkpoints import Checkpoints
@@ -88,6 +90,44 @@ def test_images_pass_the_augmentation_first(tmp_path: Path) -> None:
     fit(tmp_path, module(augment=mirror), data, callbacks=[watch])
     gradients = plain_loop(plain, [(data[0][0].flip(-1), *data[0][1:])], [0.05])
     torch.testing.assert_close(watch.gradients, gradients, rtol=1e-3, atol=1e-5)
+
+
+def softmax() -> Objective:
+    return Objective({"id": {"loss": CrossEntropy(0.1), "input": "logits", "weight": 1.0}})
+
+
+def test_mixed_images_and_labels_come_after_the_augmentation(tmp_path: Path) -> None:
+    """The gradient is that of shares of two cross-entropies, on the images that the mix gave."""
+    data, watch, plain = batches(1), Watch(), tiny.embedder()
+    images, labels, _ = data[0]
+    partner, given = torch.tensor([3, 4, 5, 6, 7, 0, 1, 2]), []
+
+    def mix(images: Tensor, labels: Tensor, classes: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        given.append((images, classes, torch.rand(1, generator=generator).item()))
+        own = nn.functional.one_hot(labels, classes).float()
+        return images[partner], 0.75 * own + 0.25 * own[partner]
+
+    mirror: Callable[[Tensor, torch.Generator], Tensor] = lambda images, generator: images.flip(-1)  # noqa: E731
+    fit(tmp_path, module(augment=mirror, mix=mix, objective=softmax()), data, callbacks=[watch])
+    ((seen, classes, number),) = given
+    assert torch.equal(seen, images.flip(-1))
+    assert classes == 4
+    plain.train()
+    feature = plain.pooled(images.flip(-1)[partner])
+    logits = plain.classifier(plain.bnneck(feature))
+    ce = nn.CrossEntropyLoss(label_smoothing=0.1)
+    (0.75 * ce(logits, labels) + 0.25 * ce(logits, labels[partner])).backward()
+    expected = {k: p.grad for k, p in plain.named_parameters() if p.grad is not None}
+    torch.testing.assert_close(watch.gradients, [expected], rtol=1e-3, atol=1e-5)
+    given.clear()
+    fit(tmp_path, module(mix=mix, objective=softmax()), batches(2))
+    assert given[0][2] == number  # a stream of its own, begun anew each step
+    assert given[0][2] != given[1][2]
+
+
+def test_a_mix_and_a_loss_on_the_feature_are_refused() -> None:
+    with pytest.raises(UserError, match=r"objective\.terms\.triplet .*choose objective=softmax or mix=none"):
+        module(mix=Mixup())
 
 
 def test_only_what_learns_goes_to_the_optimiser(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""What the operations share: numbers drawn one for each image, and work on the chosen images alone."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from reid.data.pixels import IMAGENET_MEAN
+
+FILL = tuple(round(255 * m) for m in IMAGENET_MEAN)  # normalisation turns it into zero
+
+
+def chosen(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
+    """Which images are changed, bool [B]: each with probability ``p``."""
+    return torch.rand(len(images), generator=generator, device=images.device) < p
+
+
+def integers(images: Tensor, high: int, generator: torch.Generator) -> Tensor:
+    """Whole numbers 0 to ``high`` - 1, int64 [B]."""
+    return torch.randint(high, (len(images),), generator=generator, device=images.device)
+
+
+def uniform(images: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Numbers from ``low`` to ``high``, float32 [B]."""
+    return low + (high - low) * torch.rand(len(images), generator=generator, device=images.device)
+
+
+def on_chosen(images: Tensor, which: Tensor, change: Callable[..., Tensor], **drawn: Tensor) -> Tensor:
+    """``change(images, **drawn)`` for the images that ``which`` bool [B] names; the others stay as they are.
+
+    ``drawn`` are values [B, ...], of which ``change`` gets those of its images.
+    """
+    index = which.nonzero()[:, 0]
+    if len(index) == 0:
+        return images
+    changed = change(images[index], **{name: values[index] for name, values in drawn.items()})
+    return images.clone().index_copy_(0, index, changed)
+
+
+def fill_colour(images: Tensor) -> Tensor:
+    """The mean colour beside a batch: uint8 [1, 3, 1, 1]."""
+    return torch.tensor(FILL, dtype=torch.uint8, device=images.device)[None, :, None, None]

@@ -1,0 +1,66 @@
+"""Images mirrored, moved and resized.
+
+Pixels that no image covers take the ImageNet mean colour, which normalisation turns into zero.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+from reid.data.augment.draws import chosen, fill_colour, integers
+
+
+def random_flip(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
+    """Mirror each image left to right with probability ``p``."""
+    return torch.where(chosen(images, p, generator)[:, None, None, None], images.flip(-1), images)
+
+
+def random_shift(images: Tensor, p: float, padding: int, generator: torch.Generator) -> Tensor:
+    """Pad each image by ``padding`` on all sides and crop it back at a random place, with probability ``p``."""
+    height, width = images.shape[2:]
+    padded = fill_colour(images).expand(len(images), 3, height + 2 * padding, width + 2 * padding).clone()
+    padded[:, :, padding : padding + height, padding : padding + width] = images
+    moved = chosen(images, p, generator)
+    top, left = (torch.where(moved, integers(images, 2 * padding + 1, generator), padding) for _ in range(2))
+    return _crop(padded, top, left, height, width)
+
+
+def random_shift_in_proportion(images: Tensor, p: float, padding: int, generator: torch.Generator) -> Tensor:
+    """The same by ``padding`` pixels at an image height of 256; other heights take their share."""
+    return random_shift(images, p, round(padding * images.shape[2] / 256), generator)
+
+
+def random_zoom(images: Tensor, p: float, factor: float, generator: torch.Generator) -> Tensor:
+    """Enlarge each image by ``factor`` and crop it back at a random place, with probability ``p``."""
+    height, width = images.shape[2:]
+    size = round(height * factor), round(width * factor)
+    top = integers(images, size[0] - height + 1, generator)
+    left = integers(images, size[1] - width + 1, generator)
+    index = chosen(images, p, generator).nonzero()[:, 0]
+    exact = images[index] if images.device.type == "cpu" else images[index].float()  # only the CPU resizes bytes
+    large = F.interpolate(exact, size=size, mode="bilinear", align_corners=False).round().to(torch.uint8)
+    return images.clone().index_copy_(0, index, _crop(large, top[index], left[index], height, width))
+
+
+def random_scale(images: Tensor, sizes: Sequence[Sequence[int]], generator: torch.Generator) -> Tensor:
+    """The whole batch at one of ``sizes`` = (H, W), each as likely; bilinear, smoothed where it shrinks."""
+    draw = int(torch.randint(len(sizes), (), generator=generator, device=images.device))
+    return resize(images, list(sizes[draw]), antialias=True)
+
+
+def take(images: Tensor, which: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Pixels of image ``which[i]`` at the crossings of ``rows[i]`` and ``columns[i]``.
+
+    Indices int64 [B], [B, h] and [B, w] -> [B, C, h, w], in memory as channels_last.
+    """
+    return images[which[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _crop(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
+    """Cut [B, C, height, width] out of each image at its own place."""
+    rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
+    every = torch.arange(len(images), device=images.device)
+    return take(images, every, top[:, None] + rows, left[:, None] + columns)

@@ -1,0 +1,69 @@
+"""A rectangle for each image, as erasing, patches, local grayscale and CutMix use it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+TRIES = 10
+
+
+class Rectangles(NamedTuple):
+    """One rectangle an image, in pixels, int64 [B] each; of height 0 where there is none."""
+
+    top: Tensor
+    left: Tensor
+    height: Tensor
+    width: Tensor
+
+    def only(self, which: Tensor) -> "Rectangles":
+        """None for the images that ``which`` bool [B] leaves out."""
+        return self._replace(height=torch.where(which, self.height, 0))
+
+    def of(self, index: Tensor) -> "Rectangles":
+        """Those of some images, int64 [b]."""
+        return Rectangles(*(side[index] for side in self))
+
+    def mask(self, height: int, width: int) -> Tensor:
+        """Their pixels in images of this size: bool [B, 1, height, width]."""
+        rows, columns = (torch.arange(side, device=self.top.device) for side in (height, width))
+        in_rows = (rows >= self.top[:, None]) & (rows < (self.top + self.height)[:, None])  # [B, H]
+        in_columns = (columns >= self.left[:, None]) & (columns < (self.left + self.width)[:, None])  # [B, W]
+        return (in_rows[:, :, None] & in_columns[:, None, :])[:, None]
+
+
+def draw_rectangles(
+    images: Tensor, area: Sequence[float], aspect: Sequence[float], generator: torch.Generator
+) -> Rectangles:
+    """Rectangles of random area, shape and place (Zhong et al., Random Erasing, AAAI 2020, algorithm 1).
+
+    A share of the image's area from the range ``area`` and an aspect ratio (height over width) from the range
+    ``aspect``, each uniformly. As in the paper one that does not fit is drawn again, here up to 10 times; where none
+    fits there is none.
+    """
+    batch, _, height, width = images.shape
+    share = torch.rand(TRIES, batch, generator=generator, device=images.device)
+    ratio = torch.rand(TRIES, batch, generator=generator, device=images.device)
+    surface = (area[0] + (area[1] - area[0]) * share) * height * width
+    ratio = aspect[0] + (aspect[1] - aspect[0]) * ratio
+    h, w = (surface * ratio).sqrt().round().long(), (surface / ratio).sqrt().round().long()  # [tries, B]
+    fits = (h < height) & (w < width)
+    first = fits.int().argmax(0, keepdim=True)
+    h, w = h.gather(0, first)[0], w.gather(0, first)[0]
+    top, left = draw_places(images, h, w, generator)
+    return Rectangles(top, left, h, w).only(fits.any(0))
+
+
+def draw_places(images: Tensor, h: Tensor, w: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Top and left of a rectangle of height ``h`` and width ``w`` inside each image, every place as likely."""
+    place = torch.rand(2, len(images), generator=generator, device=images.device)
+    return (place[0] * (images.shape[2] - h + 1)).long(), (place[1] * (images.shape[3] - w + 1)).long()
+
+
+def around(row: Tensor, column: Tensor, h: Tensor, w: Tensor, height: int, width: int) -> Rectangles:
+    """Rectangles of height ``h`` and width ``w`` about a pixel each; what lies outside the image is cut off."""
+    top, left = row - h // 2, column - w // 2
+    bottom, right = (top + h).clamp(max=height), (left + w).clamp(max=width)
+    top, left = top.clamp(min=0), left.clamp(min=0)
+    return Rectangles(top, left, bottom - top, right - left)
