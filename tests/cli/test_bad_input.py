@@ -133,7 +133,7 @@ CASES = [
     train("augmentation above one", "augment.flip=3", says=["augment.flip=3 is a probability", "0 to 1"]),
     train("zoom that shrinks", "augment=zoom", "augment.zoom=0.5", says=["augment.zoom=0.5 above 1"]),
     train("erasing with something", "augment.erase_with=noise", says=["augment.erase_with=noise is unknown", "pixel"]),
-    train("scales that are none", "augment.scales=[256,128]", says=["augment.scales=[256, 128] must be a list of sizes"]),
+    train("scales that are none", "augment.scales=[256,128]", says=["augment.scales=[256, 128] must be a list"]),
     train("scale too small", "backbone=vgg16", "augment.scales=[[64,32],[16,8]]",
           says=["augment.scales=[16,8] does not fit", "[32,32] would", "vgg16"]),
     train("colours by no strength", "augment.jitter=0.5", *[f"augment.{n}=0" for n in JITTER],

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reid.data.augment.colour import grayscale
-from reid.data.augment.draws import chosen, fill_colour, integers
+from reid.data.augment.draws import chosen, fill_colour, integers, on_chosen
 from reid.data.augment.geometry import take
 from reid.data.augment.rectangles import Rectangles, around, draw_places, draw_rectangles
 
@@ -62,7 +62,11 @@ def random_local_grayscale(
     Multi-modal Data Learning Method, 2021: local grayscale transformation), drawn as that of random erasing.
     """
     places = draw_rectangles(images, area, aspect, generator).only(chosen(images, p, generator))
-    return torch.where(places.mask(*images.shape[2:]), grayscale(images), images)
+    return on_chosen(images, places.height > 0, _without_colour, mask=places.mask(*images.shape[2:]))
+
+
+def _without_colour(images: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask, grayscale(images), images)
 
 
 def random_patch(

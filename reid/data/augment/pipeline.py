@@ -98,6 +98,7 @@ class Augment:
     ) -> None:
         strengths = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
         by = "padding and cropping" if zoom is None else "enlarging and cropping"
+        recolour = partial(random_jitter, brightness=brightness, contrast=contrast, saturation=saturation, hue=hue)
         move: Callable[..., Tensor] = partial(random_shift_in_proportion, padding=padding)
         if zoom is not None:
             move = partial(random_zoom, factor=zoom)
@@ -105,7 +106,7 @@ class Augment:
             Operation("autoaugment", autoaugment, "a policy of AutoAugment for ImageNet", random_autoaugment),
             Operation("flip", flip, "its mirror image", random_flip),
             Operation("shift", shift, f"moved by {by}", move),
-            Operation("jitter", jitter, f"other {_told(strengths)}", partial(random_jitter, **strengths)),
+            Operation("jitter", jitter, f"other {_told(strengths)}", recolour),
             Operation("grayscale", grayscale, "without colour", random_grayscale),
             Operation("blur", blur, "blurred", random_blur),
             Operation("local_grayscale", local_grayscale, "a rectangle without colour", random_local_grayscale),

