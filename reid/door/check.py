@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from reid.errors import UserError
 
 _TRAIN_KEYS = {
-    "dataset", "sampler", "backbone", "head", "objective", "augment", "mix", "optimizer", "schedule", "trainer", "logger",
-    "data", "image", "eval", "run", "seed", "resume",
+    "dataset", "sampler", "backbone", "head", "objective", "augment", "mix", "optimizer", "schedule", "trainer",
+    "logger", "data", "image", "eval", "run", "seed", "resume",
 }  # fmt: skip
 _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's annotations tell: type, least value
     "seed": (int, 0),

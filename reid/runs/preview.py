@@ -35,7 +35,7 @@ def draw(
     if not split.train:
         raise UserError(f"dataset={split.name} has nothing to train on")
     chosen = np.sort(np.random.default_rng(seed).permutation(len(split.train))[:images])
-    opened = open_images([split.train[i] for i in chosen], size, cache_dir=None, skip_unreadable=True)
+    opened = open_images([split.train[i] for i in chosen], size, cache=None, skip_unreadable=True)
     if not len(opened):
         raise UserError(f"{opened.unreadable[0]}: not a readable image, as all that seed={seed} chose")
     batch = opened.load(np.arange(len(opened)))

@@ -49,7 +49,8 @@ def test_a_path_may_be_text_and_comes_back_as_a_path() -> None:
     same = Record(Path("a/b/c.jpg"), 1, 2, track=3)
     assert record == same
     assert len({record, same, Record(Path("a/b/d.jpg"), 1, 2, track=3)}) == 2
-    assert repr(record) == f"Record(path={Path('a/b/c.jpg')!r}, pid=1, camid=2, clothes=None, track=3, time=None, source=None)"
+    told = f"path={Path('a/b/c.jpg')!r}, pid=1, camid=2, clothes=None, track=3, time=None, source=None"
+    assert repr(record) == f"Record({told})"
 
 
 def test_a_record_stays_as_it_is_and_makes_another() -> None:
