@@ -13,7 +13,7 @@ from reid.report.pictures import data_uri
 CSS = """
 .strip-of { list-style: none; display: flex; gap: 10px; margin: 0; padding: 14px 22px; overflow-x: auto; }
 .strip-of + .strip-of { border-top: 1px solid var(--line); }
-.strip-of li { flex: 0 0 auto; width: 84px; }
+.strip-of li { flex: 0 1 118px; min-width: 64px; }
 .strip-of li.first { margin-right: 10px; }
 .strip-of img { display: block; max-width: 100%; height: auto; margin: 0 auto; border-radius: 3px; }
 .strip-of p { margin-top: 4px; text-align: center; font-size: 0.7rem; line-height: 1.3; color: var(--muted); }
@@ -59,9 +59,10 @@ def preview_text(shown: Preview) -> str:
 def preview_page(shown: Preview) -> str:
     """The page as HTML."""
     title = "What the augmentation does"
+    not_shown = {name: words for name, words in shown.operations.items() if name not in shown.alone}
     sections = [
         f"<h1>{title}</h1>",
-        f'<section><div class="card">{pairs(shown.facts, "facts")}</div></section>',
+        f'<section><div class="card">{pairs({**shown.facts, **not_shown}, "facts")}</div></section>',
         "<section><h2>As training shows them</h2><p class='note'>First the image as it is, then draws of everything "
         f"together.</p><div class='card'>{''.join(_strip(row, first=True) for row in shown.images)}</div></section>",
         _alone(shown),

@@ -64,7 +64,7 @@ def _trained(
     if mix is None:
         return images, [""] * len(batch)
     images, shares = mix(images, torch.arange(len(batch)), len(batch), generator)
-    parts = [[f"{i + 1}: {share:.0%}" for i, share in enumerate(row) if share > 0] for row in shares.tolist()]
+    parts = [[f"{share:.0%} of {i + 1}" for i, share in enumerate(row) if share >= 0.005] for row in shares.tolist()]
     return images, [", ".join(part) for part in parts]
 
 

