@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ class ResponseNorm(nn.Module):
     """Local response normalisation across neighbouring channels (Krizhevsky et al. 2012, section 3.3).
 
     b_i = a_i / (k + alpha * sum of a_j^2 over the n channels j around i)^beta, on maps [B, C, h, w]. Channels beyond
-    the first and the last count as 0. The result is float32: squares of raw activations overflow float16.
+    the first and the last count as 0. The result is float32 at least: squares of raw activations overflow float16.
     """
 
     def __init__(self, n: int = 5, k: float = 2.0, alpha: float = 1e-4, beta: float = 0.75) -> None:
@@ -26,7 +27,8 @@ class ResponseNorm(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         # PyTorch and Caffe take the mean of the squares where the paper takes their sum; n * alpha undoes that.
-        return F.local_response_norm(maps.float(), self.n, self.n * self.alpha, self.beta, self.k)
+        wide = maps.to(torch.promote_types(maps.dtype, torch.float32))
+        return F.local_response_norm(wide, self.n, self.n * self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:
         return f"n={self.n}, k={self.k}, alpha={self.alpha}, beta={self.beta}"
