@@ -1,6 +1,7 @@
 """What every reader returns: who is on which picture, seen by which camera, and what the picture is for."""
 
 import hashlib
+import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +43,8 @@ class _KeptAsText:
         return self if record is None else Path(self._slot.__get__(record))
 
     def __set__(self, record: Record, path: str | Path) -> None:
-        self._slot.__set__(record, str(Path(path)))
+        as_path_has_it = isinstance(path, Path) or os.path.normpath(path) == path  # a Path takes long to make
+        self._slot.__set__(record, str(path if as_path_has_it else Path(path)))
 
 
 Record.path = _KeptAsText(Record.path)  # type: ignore[misc, assignment]

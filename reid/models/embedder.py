@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from reid.data.pixels import normalise
 from reid.errors import UserError
 from reid.models import pooling as poolings
 from reid.models.auxiliary import Auxiliary
@@ -91,8 +92,7 @@ class Embedder(nn.Module):
         return self.pool(self.backbone(self._normalised(images), camids))
 
     def _normalised(self, images: Tensor) -> Tensor:
-        scale = 255.0 if images.dtype == torch.uint8 else 1.0
-        return (images / scale - self.mean) / self.std
+        return normalise(images, self.mean, self.std)
 
 
 def map_size(backbone: Backbone, image_size: tuple[int, int], *, option: str = "image.size") -> tuple[int, int]:

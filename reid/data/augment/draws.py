@@ -33,8 +33,20 @@ def on_chosen(images: Tensor, which: Tensor, change: Callable[..., Tensor], **dr
     index = which.nonzero()[:, 0]
     if len(index) == 0:
         return images
-    changed = change(images[index], **{name: values[index] for name, values in drawn.items()})
-    return images.clone().index_copy_(0, index, changed)
+    changed = change(pick(images, index), **{name: values[index] for name, values in drawn.items()})
+    return put(images, index, changed)
+
+
+def pick(images: Tensor, index: Tensor) -> Tensor:
+    """``images[index]``, in memory as channels_last; of such images a CPU copies them several times as fast."""
+    return images.permute(0, 2, 3, 1).index_select(0, index).permute(0, 3, 1, 2)
+
+
+def put(images: Tensor, index: Tensor, changed: Tensor) -> Tensor:
+    """A copy of ``images`` with ``changed`` in the places ``index`` int64 [b], as fast as ``pick``."""
+    place = torch.arange(len(images), device=images.device)
+    place[index] = len(images) + torch.arange(len(index), device=images.device)
+    return pick(torch.cat([images, changed]), place)
 
 
 def fill_colour(images: Tensor) -> Tensor:

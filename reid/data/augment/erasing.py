@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from reid.data.augment.colour import grayscale
-from reid.data.augment.draws import chosen, fill_colour, integers, on_chosen
+from reid.data.augment.draws import chosen, fill_colour, integers, on_chosen, pick, put
 from reid.data.augment.geometry import take
 from reid.data.augment.rectangles import Rectangles, around, draw_places, draw_rectangles
 
@@ -28,13 +28,11 @@ def random_erase(
     uniform from 0 to 255) or black (``fill="const"``, RE-0).
     """
     places = draw_rectangles(images, area, aspect, generator)
-    mask = places.only(chosen(images, p, generator)).mask(*images.shape[2:])
-    if fill == "mean":
-        return torch.where(mask, fill_colour(images), images)
-    if fill == "const":
-        return images.masked_fill(mask, 0)
-    noise = torch.randint(256, images.shape, generator=generator, device=images.device, dtype=torch.uint8)
-    return torch.where(mask, noise, images)
+    places = places.only(chosen(images, p, generator))
+    if fill == "pixel":
+        noise = torch.randint(256, images.shape, generator=generator, device=images.device, dtype=torch.uint8)
+        return places.cover(images, noise)
+    return places.cover(images, fill_colour(images) if fill == "mean" else torch.zeros_like(fill_colour(images)))
 
 
 def random_cutout(images: Tensor, p: float, generator: torch.Generator, size: int = 64) -> Tensor:
@@ -48,7 +46,7 @@ def random_cutout(images: Tensor, p: float, generator: torch.Generator, size: in
     side = torch.full((len(images),), round(size * height / 256), device=images.device)
     row, column = integers(images, height, generator), integers(images, width, generator)
     places = around(row, column, side, side, height, width).only(chosen(images, p, generator))
-    return torch.where(places.mask(height, width), fill_colour(images), images)
+    return places.cover(images, fill_colour(images))
 
 
 def random_local_grayscale(
@@ -100,5 +98,5 @@ def paste(images: Tensor, places: Rectangles, other: Tensor, top: Tensor, left: 
     columns = torch.arange(width, device=images.device) - places.left[:, None]
     columns = torch.where(mirrored, places.width[:, None] - 1 - columns, columns)
     rows, columns = (top + rows).clamp(0, height - 1), (left + columns).clamp(0, width - 1)
-    covered = torch.where(places.mask(height, width), take(images, other[index], rows, columns), images[index])
-    return images.clone().index_copy_(0, index, covered)
+    covered = places.cover(pick(images, index), take(images, other[index], rows, columns))
+    return put(images, index, covered)

@@ -4,24 +4,29 @@ Pixels that no image covers take the ImageNet mean colour, which normalisation t
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from reid.data.augment.draws import chosen, fill_colour, integers
+from reid.data.augment.draws import chosen, fill_colour, integers, on_chosen
+from reid.data.pixels import along_rows
 
 
 def random_flip(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability ``p``."""
-    return torch.where(chosen(images, p, generator)[:, None, None, None], images.flip(-1), images)
+    change = images.flip(-1).sub_(images)  # modulo 256; a CPU chooses bytes with torch.where one by one
+    return torch.addcmul(images, change, chosen(images, p, generator)[:, None, None, None].to(torch.uint8))
 
 
 def random_shift(images: Tensor, p: float, padding: int, generator: torch.Generator) -> Tensor:
     """Pad each image by ``padding`` on all sides and crop it back at a random place, with probability ``p``."""
     height, width = images.shape[2:]
-    padded = fill_colour(images).expand(len(images), 3, height + 2 * padding, width + 2 * padding).clone()
+    size = len(images), 3, height + 2 * padding, width + 2 * padding
+    padded = torch.empty(size, dtype=torch.uint8, device=images.device, memory_format=torch.channels_last)
+    padded[:] = along_rows(fill_colour(images), padded)
     padded[:, :, padding : padding + height, padding : padding + width] = images
     moved = chosen(images, p, generator)
     top, left = (torch.where(moved, integers(images, 2 * padding + 1, generator), padding) for _ in range(2))
@@ -39,10 +44,13 @@ def random_zoom(images: Tensor, p: float, factor: float, generator: torch.Genera
     size = round(height * factor), round(width * factor)
     top = integers(images, size[0] - height + 1, generator)
     left = integers(images, size[1] - width + 1, generator)
-    index = chosen(images, p, generator).nonzero()[:, 0]
-    exact = images[index] if images.device.type == "cpu" else images[index].float()  # only the CPU resizes bytes
+    return on_chosen(images, chosen(images, p, generator), partial(_enlarged, size=size), top=top, left=left)
+
+
+def _enlarged(images: Tensor, size: tuple[int, int], top: Tensor, left: Tensor) -> Tensor:
+    exact = images if images.device.type == "cpu" else images.float()  # only the CPU resizes bytes
     large = F.interpolate(exact, size=size, mode="bilinear", align_corners=False).round().to(torch.uint8)
-    return images.clone().index_copy_(0, index, _crop(large, top[index], left[index], height, width))
+    return _crop(large, top, left, *images.shape[2:])
 
 
 def random_scale(images: Tensor, sizes: Sequence[Sequence[int]], generator: torch.Generator) -> Tensor:
@@ -60,7 +68,10 @@ def take(images: Tensor, which: Tensor, rows: Tensor, columns: Tensor) -> Tensor
 
 
 def _crop(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
-    """Cut [B, C, height, width] out of each image at its own place."""
-    rows, columns = (torch.arange(side, device=images.device) for side in (height, width))
-    every = torch.arange(len(images), device=images.device)
-    return take(images, every, top[:, None] + rows, left[:, None] + columns)
+    """Cut [B, C, height, width] out of each image at its own place, in memory as channels_last."""
+    batch, channels, rows, columns = images.shape
+    line = torch.arange(height, device=images.device)
+    first = (torch.arange(batch, device=images.device) * rows + top)[:, None]  # of all lines of the batch
+    pixel = (first + line) * columns + left[:, None]  # where each line of a crop begins, [B, height]
+    runs = images.permute(0, 2, 3, 1).reshape(-1).unfold(0, width * channels, channels)  # a line from every pixel on
+    return runs.index_select(0, pixel.flatten()).view(batch, height, width, channels).permute(0, 3, 1, 2)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from reid.data.augment.draws import pick
 from reid.data.augment.rectangles import Rectangles, around
 from reid.errors import UserError
 
@@ -90,7 +91,7 @@ def mixup(images: Tensor, partner: Tensor, share: Tensor) -> Tensor:
 
 def cutmix(images: Tensor, partner: Tensor, places: Rectangles) -> Tensor:
     """Images uint8 [B, 3, H, W] that show their partners int64 [B] in ``places``."""
-    return torch.where(places.mask(*images.shape[2:]), images[partner], images)
+    return places.cover(images, pick(images, partner))
 
 
 def mixed_labels(labels: Tensor, partner: Tensor, share: Tensor, classes: int) -> Tensor:

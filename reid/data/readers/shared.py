@@ -1,9 +1,11 @@
 """What readers share: the pictures of a folder, what file names say, and whether a published set is all there."""
 
+import contextlib
+import gc
 import importlib
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,18 @@ published_log = logging.getLogger(f"{__name__}.published")  # where a set is not
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"}
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 Counts = Mapping[str, tuple[int, int]]  # "train", "query", "gallery" -> (identities, images)
+
+
+@contextlib.contextmanager
+def collector_off() -> Iterator[None]:
+    """Python's garbage collector rests: it would look through a million records again and again and find nothing."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def open_root(root: str | Path, folders: Sequence[str]) -> Path:
@@ -45,7 +59,7 @@ def pictures(folder: Path) -> list[Path]:
     """The image files directly in ``folder``, sorted. UserError if there is none."""
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder")
-    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES)
+    files = sorted((f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES), key=lambda f: f.name)
     if not files:
         raise UserError(f"{folder} holds no .jpg or .png image")
     return files

@@ -1,13 +1,15 @@
 """Anyone's own pictures: a table with one line a picture."""
 
+import contextlib
 import csv
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from reid.data.readers.shared import numbered, optional, warn_of_overlap
+from reid.data.readers.shared import collector_off, numbered, optional, warn_of_overlap
 from reid.data.records import Record, Split
 from reid.errors import UserError
 
@@ -17,10 +19,11 @@ _FILLED = ("path", "pid", "split", "camid")  # others may be left empty
 _COLUMNS = (*_NEEDED, "camid", "clothes", "track", "time")
 _PARTS = ("train", "query", "gallery")
 _JUNK = -1
-_Row = dict[str, str]
-_Table = tuple[list[str], list[tuple[int, list[str]]]]  # columns, and the values of each line with its number
+_Columns = dict[str, list[str]]
+_Table = tuple[Sequence[int], _Columns]  # the numbers of the lines, and what they hold as text
 
 
+@collector_off()
 def read(file: str | Path, root: str | Path | None = None, name: str = "csv") -> Split:
     """Read a table of pictures: a CSV file in UTF-8, with commas, whose first line names the columns, or Parquet.
 
@@ -52,16 +55,25 @@ def read(file: str | Path, root: str | Path | None = None, name: str = "csv") ->
     root = file.parent if root is None else Path(root).expanduser()
     if not root.is_dir():
         raise UserError(f"dataset.root={root} is not a folder: point it at the folder that the paths start from")
-    rows = _checked(file, _rows(file))
-    paths = [_path(file, line, row["path"], root) for line, row in rows]
-    _check_paths(file, paths, rows)
-    numbers = {c: numbered(row[c] for _, row in rows if row[c]) for c in _NUMBERED if c in rows[0][1]}
+    lines, columns = _columns(file)
+    _check(file, lines, columns)
+    paths = _paths(file, lines, columns["path"], root)
+    _check_paths(file, lines, paths, columns["split"])
+    numbers = {c: _numbers(columns[c]) for c in _NUMBERED if c in columns}
     told = "camid" in numbers
+    times = [_seconds(file, line, text) for line, text in zip(lines, columns.get("time", ()), strict=False)]
+    nothing: Iterable[None] = repeat(None)
+    fields = (
+        paths,
+        numbers["pid"],
+        numbers.get("camid", repeat(0)),
+        numbers.get("clothes", nothing),
+        numbers.get("track", nothing),
+        times or nothing,
+    )
     records: dict[str, list[Record]] = {part: [] for part in _PARTS}
-    for path, (line, row) in zip(paths, rows, strict=True):
-        number = {column: of.get(row[column]) for column, of in numbers.items()}
-        time = _seconds(file, line, row["time"]) if row.get("time") else None
-        records[row["split"]].append(Record(path, **{"camid": 0, **number}, time=time))  # type: ignore[arg-type]
+    for part, record in zip(columns["split"], map(Record, *fields), strict=True):
+        records[part].append(record)
     found = Split(
         name=name if told else f"{name} (no cameras)",
         root=root,
@@ -79,29 +91,36 @@ def read(file: str | Path, root: str | Path | None = None, name: str = "csv") ->
     return found
 
 
-def _rows(file: Path) -> list[tuple[int, _Row]]:
-    """The lines of a table, each with its number, values by column as text."""
+def _columns(file: Path) -> _Table:
+    """The columns that have a meaning here, blanks around values gone. UserError where one is missing."""
     if not file.is_file():
         raise UserError(f"dataset.file={file}: no such file; point it at a table with the columns {', '.join(_NEEDED)}")
-    header, rows = (_of_parquet if file.suffix.lower() == ".parquet" else _of_csv)(file)
-    for line, values in rows:
-        if len(values) != len(header):
-            raise UserError(f"{file}, line {line}: {len(values)} values, but the first line names {len(header)}")
-    return [(line, dict(zip(header, values, strict=True))) for line, values in rows]
+    lines, columns = (_of_parquet if file.suffix.lower() == ".parquet" else _of_csv)(file)
+    known = {c: values for c, values in columns.items() if c in _COLUMNS}
+    return lines, {c: values if c == "path" else [v.strip() for v in values] for c, values in known.items()}
 
 
 def _of_csv(file: Path) -> _Table:
+    lines: list[int] = []
     with file.open(newline="", encoding="utf-8-sig") as text:  # a spreadsheet's byte order mark is skipped
         reader = csv.reader(text, skipinitialspace=True, strict=True)
         try:
             header = [column.strip() for column in next(reader, [])]
-            rows = [(reader.line_num, values) for values in reader if values]
+            _check_header(file, header)
+            columns: list[list[str]] = [[] for _ in header]
+            for values in filter(None, reader):
+                if len(values) != len(header):
+                    raise UserError(
+                        f"{file}, line {reader.line_num}: {len(values)} values, but the first line names {len(header)}"
+                    )
+                lines.append(reader.line_num)
+                for column, value in zip(columns, values, strict=True):  # lists of a million lines would be slower
+                    column.append(value)
         except UnicodeDecodeError as error:
             raise UserError(f"dataset.file={file} is not text in UTF-8 ({error.reason}): save it as such") from error
         except csv.Error as error:
             raise UserError(f"{file}, line {reader.line_num}: {error}") from error
-    _check_header(file, header)
-    return header, rows
+    return lines, dict(zip(header, columns, strict=True))
 
 
 def _of_parquet(file: Path) -> _Table:
@@ -111,11 +130,11 @@ def _of_parquet(file: Path) -> _Table:
         with parquet.ParquetFile(file) as opened:
             header = opened.schema_arrow.names
             read = opened.read(columns=[name for name in header if name in _COLUMNS])
-            columns = {name: map(_as_text, read[name].to_pylist()) for name in read.column_names}
+            columns = {name: [_as_text(value) for value in read[name].to_pylist()] for name in read.column_names}
     except (ValueError, OSError) as error:
         raise UserError(f"dataset.file={file} is not a Parquet file: {str(error).splitlines()[0]}") from error
     _check_header(file, header)
-    return list(columns), [(line, list(values)) for line, values in enumerate(zip(*columns.values(), strict=True), 1)]
+    return range(1, read.num_rows + 1), columns
 
 
 def _as_text(value: Any) -> str:
@@ -132,47 +151,64 @@ def _check_header(file: Path, header: Sequence[str]) -> None:
         raise UserError(f"dataset.file={file} has no column {', '.join(missing)}: {there}")
 
 
-def _checked(file: Path, rows: Sequence[tuple[int, _Row]]) -> list[tuple[int, _Row]]:
-    """The rows, blanks around values gone. UserError for an empty or unknown value, or without queries or gallery."""
-    rows = [(line, {c: v if c == "path" else v.strip() for c, v in row.items()}) for line, row in rows]
-    for line, row in rows:
-        for column in _FILLED:
-            if row.get(column) == "":
-                raise UserError(f"{file}, line {line}: {column} is empty")
-        if row["split"] not in _PARTS:
-            raise UserError(f"{file}, line {line}: split={row['split']} must be one of {', '.join(_PARTS)}")
+def _check(file: Path, lines: Sequence[int], columns: _Columns) -> None:
+    """UserError for an empty or unknown value, or without queries or gallery."""
+    for column in _FILLED:
+        if "" in columns.get(column, ()):
+            raise UserError(f"{file}, line {lines[columns[column].index('')]}: {column} is empty")
+    for line, part in zip(lines, columns["split"], strict=True):
+        if part not in _PARTS:
+            raise UserError(f"{file}, line {line}: split={part} must be one of {', '.join(_PARTS)}")
     for part in ("query", "gallery"):
-        if not any(row["split"] == part for _, row in rows):
+        if part not in columns["split"]:
             raise UserError(f"{file} has no line with split={part}: query and gallery are what a set is judged on")
-    return rows
 
 
-def _path(file: Path, line: int, path: str, root: Path) -> Path:
-    """Where a picture lies: ``path`` from ``root``. UserError if that is outside of it, links apart."""
-    place = Path(os.path.normpath(root / path))
-    if not Path(os.path.abspath(place)).is_relative_to(os.path.abspath(root)):
-        raise UserError(f"{file}, line {line}: path={path} is outside dataset.root={root}: set it to a folder above")
-    return place
+def _paths(file: Path, lines: Sequence[int], names: Sequence[str], root: Path) -> list[str]:
+    """Where the pictures lie: ``names`` from ``root``. UserError if that is outside of it, links apart."""
+    start, within = os.path.join(root, ""), os.path.join(os.path.abspath(root), "")
+    paths = [os.path.normpath(name if os.path.isabs(name) else start + name) for name in names]  # a Path takes longer
+    for line, name, path in zip(lines, names, paths, strict=True):
+        may_leave = ".." in name or os.path.isabs(name)
+        if may_leave and not os.path.join(os.path.abspath(path), "").startswith(within):
+            raise UserError(
+                f"{file}, line {line}: path={name} is outside dataset.root={root}: set it to a folder above"
+            )
+    return paths
 
 
-def _check_paths(file: Path, paths: Sequence[Path], rows: Sequence[tuple[int, _Row]]) -> None:
+def _check_paths(file: Path, lines: Sequence[int], paths: Sequence[str], parts: Sequence[str]) -> None:
     """UserError for pictures that are twice in one part, or are not there."""
-    first: dict[tuple[str, Path], int] = {}
-    again = [
-        (line, first[key])
-        for path, (line, row) in zip(paths, rows, strict=True)
-        if first.setdefault(key := (row["split"], path), line) != line
-    ]
-    if again:
-        line, earlier = again[0]
-        raise UserError(f"{file}: {len(again)} lines repeat a picture in its split (first: {line}, as {earlier})")
-    absent = [path for path in dict.fromkeys(paths) if not path.is_file()]
+    if len(set(paths)) < len(paths):  # a query may be in the gallery too
+        first: dict[tuple[str, str], int] = {}
+        places = zip(lines, zip(parts, paths, strict=True), strict=True)
+        again = [(line, first[place]) for line, place in places if first.setdefault(place, line) != line]
+        if again:
+            line, earlier = again[0]
+            raise UserError(f"{file}: {len(again)} lines repeat a picture in its split (first: {line}, as {earlier})")
+    there = {file for folder in {path.rpartition(os.sep)[0] for path in paths} for file in _files(folder)}
+    absent = [path for path in dict.fromkeys(paths) if path not in there and not os.path.isfile(path)]
     if absent:
-        few = ", ".join(map(str, absent[:3]))
+        few = ", ".join(absent[:3])
         raise UserError(f"{file}: {len(absent)} of its pictures do not exist (first: {few}); is dataset.root right?")
 
 
-def _seconds(file: Path, line: int, text: str) -> float:
+def _files(folder: str) -> Iterator[str]:
+    """The files in a folder that its listing tells at once: a million are asked for one by one in three times the time,
+    and much more from a server. None where there is no listing."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        yield from (entry.path for entry in entries if entry.is_file(follow_symlinks=False))
+
+
+def _numbers(texts: Sequence[str]) -> list[int | None]:
+    """As ``numbered`` says, None for an empty text."""
+    of = numbered(filter(None, texts))
+    return [of.get(text) for text in texts]
+
+
+def _seconds(file: Path, line: int, text: str) -> float | None:
+    if not text:
+        return None
     try:
         seconds = float(text)
     except ValueError:

@@ -1,4 +1,5 @@
 import csv
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,6 +92,25 @@ def test_paths_start_from_the_root(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"line 2: path=/.*/2.jpg is outside .*: set it to a folder above"):
         read(file)
     assert read(file, root=tmp_path / "pictures").gallery[0].path == tmp_path / "pictures/2.jpg"
+
+
+@pytest.mark.parametrize("root", [".", "set/..", ""])
+def test_paths_from_here_are_brought_to_one_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [["set/../1.jpg", "1", "query"], [f"{tmp_path}//set/./2.jpg", "1", "gallery"]]
+    make(tmp_path, ["1.jpg", "set/2.jpg"])
+    file = write(make(tmp_path / "tables", ["x"]), [["x", "1", "query"]], HEADER[:3])
+    file.write_text("\n".join(",".join(row) for row in [HEADER[:3], *rows]))
+    split = read("tables/set.csv", root=root)
+    assert [r.path for r in split.query + split.gallery] == [Path("1.jpg"), tmp_path / "set/2.jpg"]
+
+
+def test_the_collector_of_garbage_works_on_after_a_table(tmp_path: Path) -> None:
+    read(write(tmp_path))
+    assert gc.isenabled()
+    with pytest.raises(UserError):
+        read(tmp_path / "none.csv")
+    assert gc.isenabled()
 
 
 @pytest.mark.parametrize(
