@@ -1,10 +1,8 @@
 """A composed config -> the arguments of a run's functions. The config object goes no further than here."""
 
 import logging
-import os
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from reid.data.records import Split
 from reid.door import check, stored
 from reid.door.build import build, read_split, sampler_maker, try_out
+from reid.door.start import AUTO, is_first, known_folder, new_folder
 from reid.door.targets import asked_of_all, listed_targets, own_targets, spell_out
 from reid.errors import UserError, unknown
 from reid.runs.folder import RunFolder
@@ -24,11 +23,20 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _OF_ALL = {"freeze": [], "layer_decay": 1.0, "checkpointing": False}  # of every backbone, beside its builder's own
-_RUN_DIR = "REID_RUN_DIR"  # tells the processes that Lightning starts for more devices which folder the first one made
 
 
 def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     """The arguments of ``reid.runs.train.train`` for a config, or for the config of the run that it resumes."""
+    run, checkpoint = known_folder(cfg)
+    try:
+        return _arguments(cfg, overrides, run, checkpoint)
+    except BaseException:
+        if run:
+            run.let_go()
+        raise
+
+
+def _arguments(cfg: DictConfig, overrides: list[str], run: RunFolder | None, resume: Path | None) -> dict[str, Any]:
     import pytorch_lightning as pl
 
     from reid.runs.doctor import labels_line
@@ -36,16 +44,18 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     from reid.training.module import check_mix
     from reid.training.settings import TrainerSettings, quiet_lightning
 
-    resumed = None
-    if cfg.resume is not None:
-        resumed = RunFolder.open(cfg.resume, option="resume")
-        checkpoint = resumed.need_checkpoint(option="resume")
-        cfg = stored.config_to_resume(resumed, overrides)
+    allowed, option = bool(cfg.resume_changes), "run.folder" if cfg.resume == AUTO else "resume"
+    check.value("resume_changes", cfg.resume_changes, bool)
+    if resume and cfg.resume != AUTO:
+        assert run is not None
+        cfg = stored.config_to_resume(run, overrides)
     check.keys(cfg)
     check.values(cfg)
     cache = cache_of(cfg)
     spell_out(cfg)
     config = OmegaConf.to_yaml(cfg, resolve=True)
+    if run and resume:
+        stored.refuse_changes(run, config, option=option, allowed=allowed)
     quiet_lightning()
     seed = int(cfg.seed)
     if seed >= 2**32:
@@ -59,14 +69,15 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     evaluation = {name: cfg.eval[name] for name in ("protocol", "distance", "flip")}
     evaluation["pool"] = cfg.eval.get("pool") or "none"  # which the configs of older runs do not have
     targets = _targets(cfg, split, evaluation)
-    labels = labels_line(split, cfg.eval.protocol, _doctor_command(cfg, None if resumed else overrides))
+    named = None if resume and option == "resume" else overrides  # which name the data set
+    labels = labels_line(split, cfg.eval.protocol, _doctor_command(cfg, named))
     learning = _learning(cfg)
     check_mix(learning["mix"], learning["objective"])
     logger = build(cfg.logger, "logger") if cfg.get("logger") else None
     if cfg.backbone.get("cameras") == "auto":
         cfg.backbone.cameras = sorted({r.camid for r in split.train})
     backbone_node: dict[Any, Any] = OmegaConf.to_container(cfg.backbone, resolve=True)  # type: ignore[assignment]
-    if resumed:  # the weights come from the checkpoint
+    if resume:  # the weights come from the checkpoint
         cfg.backbone.update({k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone})
     size = image_size(cfg.image.size)
     backbone, layer_decay = backbone_of(cfg.backbone)
@@ -76,11 +87,11 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     head: dict[str, Any] = OmegaConf.to_container(cfg.head, resolve=True)  # type: ignore[assignment]
     embedder = _embedder(backbone, head, size, data.num_classes)
     _check_sizes_and_cameras(backbone, learning["augment"], split, targets)
-    if resumed:
-        print(f"resuming {resumed.path} from {checkpoint}: epoch, optimiser, schedule, sampler and random state go on")
+    if run and resume and is_first():
+        print(f"resuming {run.path} from {resume}: epoch, optimiser, schedule, sampler and random state go on")
     return {
-        "run": resumed or _new_run(cfg),
-        "resume": resumed is not None,
+        "run": run or new_folder(cfg),
+        "resume": resume,
         "config": config,
         "data": data,
         "labels": labels,
@@ -232,19 +243,6 @@ def _refuse_other_cameras(trained_on: Split, judged_on: Sequence[Split]) -> None
             f"backbone.cameras: such a net knows the cameras it is trained on, and those of {strange[0]} are others: "
             "leave it out, or train on one set and judge on that alone (no union, no eval.targets)"
         )
-
-
-def _new_run(cfg: DictConfig) -> RunFolder:
-    known = os.environ.get(_RUN_DIR)
-    if known and os.environ.get("LOCAL_RANK", "0") != "0":
-        return RunFolder(Path(known))
-    now = datetime.now()
-    name = str(cfg.run.name or f"{cfg.dataset.name}_{cfg.backbone.get('name', 'custom')}")
-    if "/" in name:
-        raise UserError(f"run.name={name} must be a name without /; run.root=FOLDER says where it goes")
-    run = RunFolder.create(Path(cfg.run.root).expanduser(), f"{now:%Y-%m-%d}/{now:%H-%M-%S}_{name}")
-    os.environ[_RUN_DIR] = str(run.path)
-    return run
 
 
 def image_size(size: Any) -> tuple[int, int]:

@@ -23,10 +23,10 @@ def begin(run: RunFolder, config: str, description: Mapping[str, Any]) -> None:
     files.write_json(run.data, description)
 
 
-def describe(data: ReIDData, targets: Sequence[Target], run: RunFolder, resume: bool) -> dict[str, Any]:
+def describe(data: ReIDData, targets: Sequence[Target], run: RunFolder, *, resumed: bool) -> dict[str, Any]:
     """The content of data.json; UserError where a resumed run had other data."""
     found = data.split.describe()
-    if resume and run.data.is_file():
+    if resumed and run.data.is_file():
         before = json.loads(run.data.read_text())
         if before["fingerprint"] != found["fingerprint"]:
             raise UserError(

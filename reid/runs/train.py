@@ -36,7 +36,7 @@ VALIDATION = ("mAP", "rank-1")
 def train(
     *,
     run: RunFolder,
-    resume: bool,
+    resume: Path | None,
     config: str,
     data: ReIDData,
     labels: str,
@@ -56,55 +56,61 @@ def train(
 ) -> Mapping[str, Any]:
     """Train, judge on every target, write ``run``; returns what metrics.json holds.
 
-    ``labels`` says in a line what the labels of the data show; see ``reid.runs.doctor.labels_line``.
+    Args:
+        run: its folder, which is let go at the end.
+        resume: the checkpoint of ``run`` to go on from, or None for a new run.
+        config: the composed config, as YAML.
+        labels: what the labels of the data show, in a line; see ``reid.runs.doctor.labels_line``.
 
     Raises:
         UserError: among others a loss that is not finite, a checkpoint that cannot be written, a set without a match.
     """
-    bf16, why = use_bf16(settings.precision, settings.device, embedder.backbone)
-    spec, how = {**spec, "bf16": bf16}, replace(how, bf16=bf16)
-    train_log = TrainLog(run.log, list(objective.losses), list(VALIDATION))
-    checkpoints = Checkpoints(
-        run.checkpoints,
-        every_n_epochs=settings.checkpoint_every_n_epochs,
-        monitor=f"val_{VALIDATION[0]}" if data.validation else None,
-    )
-    callbacks: list[Callback] = [train_log, Progress(train_log.losses), checkpoints]
-    if resume:  # once its checkpoint is read and fits
-        callbacks.append(LambdaCallback(on_train_start=lambda trainer, _: go_on(trainer, run, config)))
-    trainer = _trainer(run, settings, bf16=bf16, callbacks=callbacks, logger=logger)
-    description = describe(data, targets, run, resume)
-    if settings.channels_last:
-        embedder = embedder.to(memory_format=torch.channels_last)
-    told = summary(data, targets, labels, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
-    if trainer.is_global_zero:
-        print(facts(told), flush=True)
-        if not resume:
-            begin(run, config, description)
-    module = ReIDModule(
-        embedder,
-        objective,
-        optimizer=optimizer,
-        layer_decay=layer_decay,
-        schedule=schedule,
-        augment=augment,
-        mix=mix,
-        score=partial(_validate, data, how) if data.validation else None,
-        seed=seed,
-        spec=spec,
-        channels_last=settings.channels_last,
-    )
-    if settings.device.type == "cpu":
-        keep_freed_memory()
-    started = time.perf_counter()
-    _fit(trainer, module, data, run, resume)
-    seconds = time.perf_counter() - started
-    if not trainer.is_global_zero:
-        return {}
-    if train_log.seconds_trained:
-        rate = train_log.images_trained / train_log.seconds_trained
-        told["training"] = f"{seconds:.0f} s, {rate:.0f} images/s in the training steps"
-    return _judge(run, targets, how, told, embedder.feature, _chosen(run, checkpoints, trainer.current_epoch, settings))
+    with run:
+        bf16, why = use_bf16(settings.precision, settings.device, embedder.backbone)
+        spec, how = {**spec, "bf16": bf16}, replace(how, bf16=bf16)
+        train_log = TrainLog(run.log, list(objective.losses), list(VALIDATION))
+        checkpoints = Checkpoints(
+            run.checkpoints,
+            every_n_epochs=settings.checkpoint_every_n_epochs,
+            monitor=f"val_{VALIDATION[0]}" if data.validation else None,
+        )
+        callbacks: list[Callback] = [train_log, Progress(train_log.losses), checkpoints]
+        if resume:  # once its checkpoint is read and fits
+            callbacks.append(LambdaCallback(on_train_start=lambda trainer, _: go_on(trainer, run, config)))
+        trainer = _trainer(run, settings, bf16=bf16, callbacks=callbacks, logger=logger)
+        description = describe(data, targets, run, resumed=resume is not None)
+        if settings.channels_last:
+            embedder = embedder.to(memory_format=torch.channels_last)
+        told = summary(data, targets, labels, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
+        if trainer.is_global_zero:
+            print(facts(told), flush=True)
+            if not resume:
+                begin(run, config, description)
+        module = ReIDModule(
+            embedder,
+            objective,
+            optimizer=optimizer,
+            layer_decay=layer_decay,
+            schedule=schedule,
+            augment=augment,
+            mix=mix,
+            score=partial(_validate, data, how) if data.validation else None,
+            seed=seed,
+            spec=spec,
+            channels_last=settings.channels_last,
+        )
+        if settings.device.type == "cpu":
+            keep_freed_memory()
+        started = time.perf_counter()
+        _fit(trainer, module, data, run, resume)
+        seconds = time.perf_counter() - started
+        if not trainer.is_global_zero:
+            return {}
+        if train_log.seconds_trained:
+            rate = train_log.images_trained / train_log.seconds_trained
+            told["training"] = f"{seconds:.0f} s, {rate:.0f} images/s in the training steps"
+        chosen = _chosen(run, checkpoints, trainer.current_epoch, settings)
+        return _judge(run, targets, how, told, embedder.feature, chosen)
 
 
 def _trainer(
@@ -115,23 +121,18 @@ def _trainer(
     callbacks: list[Callback],
     logger: Callable[..., Any] | None,
 ) -> pl.Trainer:
-    """The Lightning Trainer; a new folder is removed again where there can be none."""
     if settings.ema is not None:
         from pytorch_lightning.callbacks import EMAWeightAveraging
 
         callbacks = [EMAWeightAveraging(decay=settings.ema), *callbacks]
-    try:
-        return build_trainer(
-            settings,
-            root=str(run.path),
-            bf16=bf16,
-            callbacks=callbacks,
-            plugins=[AtomicCheckpoints()],
-            logger=logger(save_dir=run.path) if logger else False,
-        )
-    except UserError:
-        run.discard()
-        raise
+    return build_trainer(
+        settings,
+        root=str(run.path),
+        bf16=bf16,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
+        logger=logger(save_dir=run.path) if logger else False,
+    )
 
 
 def _chosen(run: RunFolder, checkpoints: Checkpoints, epochs: int, settings: TrainerSettings) -> tuple[Path, str]:
@@ -159,11 +160,11 @@ def _judge(
     return numbers
 
 
-def _fit(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder, resume: bool) -> None:
+def _fit(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder, resume: Path | None) -> None:
     """Lightning's fit; an interruption says how to go on."""
     again = f"python train.py resume={run.path}"
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=str(run.last) if resume else None, weights_only=True)
+        trainer.fit(module, datamodule=data, ckpt_path=str(resume) if resume else None, weights_only=True)
     except SystemExit:
         if trainer.interrupted:  # Lightning turns Ctrl-C into an exit
             print(f"\ninterrupted; the last whole epoch is kept, go on with: {again}", file=sys.stderr)

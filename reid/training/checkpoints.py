@@ -1,5 +1,6 @@
 """Checkpoints that are either whole or not there."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -9,14 +10,46 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import CheckpointIO
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reid.errors import UserError
 from reid.files import replacing
 from reid.models import weights
 
+log = logging.getLogger(__name__)
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+
 
 class NotFiniteError(UserError):
     """The loss is infinite or NaN."""
+
+
+def newest_sound(folder: Path, *, option: str) -> Path | None:
+    """The last checkpoint in ``folder``, or the one before it if the last is damaged, which is said aloud.
+
+    Returns:
+        None where there is no checkpoint.
+
+    Raises:
+        UserError: all there are are damaged.
+    """
+    there = [path for path in (folder / LAST, folder / PREVIOUS) if path.exists()]
+    for path in there:
+        if weights.is_sound(path):
+            if path.name == PREVIOUS:
+                rank_zero_only(log.warning)(
+                    "%s is %s: going on from the checkpoint before it",
+                    folder / LAST, "damaged (its checksums do not match)" if len(there) > 1 else "missing",
+                )  # fmt: skip
+            return path
+    if there:
+        both = f" and so is {there[1].name}" if len(there) > 1 else " and there is none before it"
+        raise UserError(
+            f"{option}={there[0]} is truncated or damaged (its checksums do not match){both}: nothing to go on from; "
+            "start again in another folder"
+        )
+    return None
 
 
 class AtomicCheckpoints(CheckpointIO):
@@ -57,12 +90,14 @@ class Checkpoints(Checkpoint):
         self.folder, self.every_n_epochs, self.monitor = folder, every_n_epochs, monitor
         self.best: float = float("-inf")
         self.best_epoch: int | None = None
-        self._last, self._previous = folder / "last.ckpt", folder / "previous.ckpt"
+        self._last, self._previous = folder / LAST, folder / PREVIOUS
         self._saved_at = -1
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.global_step == 0:
             trainer.save_checkpoint(self._last)
+        elif trainer.is_global_zero and str(trainer.ckpt_path) == str(self._previous):  # last.ckpt is damaged
+            self._previous.replace(self._last)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1

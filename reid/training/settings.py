@@ -157,6 +157,7 @@ def quiet_lightning() -> None:
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*Detected call of `lr_scheduler.step\\(\\)` before.*",
         ".*tensorboardX.*",
+        ".*`srun` command is available.*",  # on a login node that trains by itself
         ".*module\\(s\\) in eval mode at the start of training.*",  # frozen stages are meant to be
         ".*Total length of `list` across ranks is zero.*",
         ".*resuming from a checkpoint that ended before the epoch.*",
