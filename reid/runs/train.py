@@ -24,6 +24,7 @@ from reid.runs.folder import RunFolder
 from reid.runs.judge import Judging, score
 from reid.runs.opening import begin, describe, go_on, summary
 from reid.runs.targets import Target, write_results
+from reid.training import stopping
 from reid.training.allocator import keep_freed_memory
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
 from reid.training.module import Augmentation, Mix, ReIDModule
@@ -72,6 +73,7 @@ def train(
         checkpoints = Checkpoints(
             run.checkpoints,
             every_n_epochs=settings.checkpoint_every_n_epochs,
+            every_n_steps=settings.checkpoint_every_n_steps,
             monitor=f"val_{VALIDATION[0]}" if data.validation else None,
         )
         callbacks: list[Callback] = [train_log, Progress(train_log.losses), checkpoints]
@@ -164,7 +166,13 @@ def _fit(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder
     """Lightning's fit; an interruption says how to go on."""
     again = f"python train.py resume={run.path}"
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=str(resume) if resume else None, weights_only=True)
+        with stopping.listening():
+            trainer.fit(module, datamodule=data, ckpt_path=str(resume) if resume else None, weights_only=True)
+    except stopping.Stopped as stop:
+        if trainer.is_global_zero:
+            told = f"stopped by {stop.signal.name} after step {trainer.global_step}; all is kept, go on with: {again}"
+            print(f"\n{told}", file=sys.stderr, flush=True)
+        raise
     except SystemExit:
         if trainer.interrupted:  # Lightning turns Ctrl-C into an exit
             print(f"\ninterrupted; the last whole epoch is kept, go on with: {again}", file=sys.stderr)
