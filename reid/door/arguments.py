@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from reid import processes
 from reid.data.records import Split
 from reid.door import check, stored
 from reid.door.build import build, read_split, sampler_maker, try_out
@@ -35,6 +36,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     from reid.models.embedder import Embedder, map_size
     from reid.runs.doctor import labels_line
     from reid.runs.judge import Judging
+    from reid.training.launch import join, on_launched
     from reid.training.module import check_mix
     from reid.training.settings import TrainerSettings, quiet_lightning
 
@@ -53,8 +55,9 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     if seed >= 2**32:
         raise UserError(f"seed={seed} must be under 2^32")
     pl.seed_everything(seed, workers=True, verbose=False)
-    settings: TrainerSettings = build(cfg.trainer, "trainer")
+    settings: TrainerSettings = on_launched(build(cfg.trainer, "trainer"))
     device = settings.device  # a missing GPU is told before anything is read
+    join(device)
     split, validation = read_split(cfg.dataset, seed)
     if not split.train:
         raise UserError(f"dataset={split.name} has nothing to train on: judge on it with eval.py dataset=...")
@@ -196,8 +199,12 @@ def _refuse_other_cameras(trained_on: Split, judged_on: Sequence[Split]) -> None
 
 def _new_run(cfg: DictConfig) -> RunFolder:
     known = os.environ.get(_RUN_DIR)
-    if known and os.environ.get("LOCAL_RANK", "0") != "0":
+    if known and os.environ.get("LOCAL_RANK", "0") != "0" and processes.count() == 1:  # started by Lightning
         return RunFolder(Path(known))
+    return RunFolder(processes.from_first(lambda: _made(cfg).path))
+
+
+def _made(cfg: DictConfig) -> RunFolder:
     now = datetime.now()
     name = str(cfg.run.name or f"{cfg.dataset.name}_{cfg.backbone.get('name', 'custom')}")
     if "/" in name:

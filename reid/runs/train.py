@@ -63,7 +63,7 @@ def train(
         UserError: among others a loss that is not finite, a checkpoint that cannot be written, a set without a match.
     """
     bf16, why = use_bf16(settings.precision, settings.device, embedder.backbone)
-    spec, how = {**spec, "bf16": bf16}, replace(how, bf16=bf16)
+    spec, factor = {**spec, "bf16": bf16}, settings.rate_factor(data.batch_images)
     train_log = TrainLog(run.log, list(objective.losses), list(VALIDATION))
     checkpoints = Checkpoints(
         run.checkpoints,
@@ -86,13 +86,17 @@ def train(
             plugins=[AtomicCheckpoints()],
             logger=logger(save_dir=run.path) if logger else False,
         )
+        data.check_processes(trainer.world_size)
     except UserError:
         run.discard()
         raise
+    how = replace(how, bf16=bf16, together=trainer.world_size > 1)
     description = _describe(data, targets, run, resume)
     if settings.channels_last:
         embedder = embedder.to(memory_format=torch.channels_last)
-    summary = _summary(data, targets, labels, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
+    device = f"{settings.device} x {trainer.world_size}, precision {'bf16' if bf16 else '32'} ({why})"
+    rate = _rate(optimizer, factor, settings)
+    summary = _summary(data, targets, labels, embedder, settings, rate, device, run, seed)
     if trainer.is_global_zero:
         print(facts(summary), flush=True)
         if not resume:
@@ -104,31 +108,35 @@ def train(
         objective,
         optimizer=optimizer,
         layer_decay=layer_decay,
-        schedule=schedule,
+        schedule=lambda done: factor * schedule(done),
         augment=augment,
         mix=mix,
         score=partial(_validate, data, how) if data.validation else None,
         seed=seed,
         spec=spec,
         channels_last=settings.channels_last,
+        chunk=settings.chunk,
+        compile=settings.compile,
     )
     if settings.device.type == "cpu":
         keep_freed_memory()
     started = time.perf_counter()
     _fit(trainer, module, data, run, resume)
     seconds = time.perf_counter() - started
-    if not trainer.is_global_zero:
-        return {}
-    if train_log.seconds_trained:
-        rate = train_log.images_trained / train_log.seconds_trained
-        summary["training"] = f"{seconds:.0f} s, {rate:.0f} images/s in the training steps"
     chosen, model = run.last, f"last epoch ({trainer.current_epoch})"
     if checkpoints.best_epoch is not None:
         chosen, model = run.best, f"best validation {VALIDATION[0]} (epoch {checkpoints.best_epoch})"
     if settings.ema is not None:
         model += f", moving average {settings.ema}"
-    told = {"feature": embedder.feature, "split": "test", "model": model, "checkpoint": f"checkpoints/{chosen.name}"}
     trained = load_trained(chosen, trust=True).embedder
+    if not trainer.is_global_zero:
+        for target in targets:
+            target.help_to_judge(trained, how)
+        return {}
+    if train_log.seconds_trained:
+        rate = train_log.images_trained / train_log.seconds_trained
+        summary["training"] = f"{seconds:.0f} s, {rate:.0f} images/s in the training steps"
+    told = {"feature": embedder.feature, "split": "test", "model": model, "checkpoint": f"checkpoints/{chosen.name}"}
     numbers = write_results(run, trained, targets, how, summary=summary, facts=told)
     print(f"\n{metric_table(numbers)}\n\nreport  {run.report}\nagain   python eval.py run={run.path}", flush=True)
     return numbers
@@ -201,13 +209,22 @@ def _validate(data: ReIDData, how: Judging, features: np.ndarray) -> Mapping[str
     return {name: float(found[name]) for name in VALIDATION}
 
 
+def _rate(optimizer: Callable[..., torch.optim.Optimizer], factor: float, settings: TrainerSettings) -> str:
+    """The learning rate, and whether it is the one that was given."""
+    given = optimizer([torch.nn.Parameter()]).defaults["lr"]
+    if settings.scale_lr_from is None:
+        return f"{given:g} as given, whatever the batch and the number of devices"
+    return f"{given * factor:g}, that is optimizer.lr={given:g} for {settings.scale_lr_from} images x {factor:g}"
+
+
 def _summary(
     data: ReIDData,
     targets: Sequence[Target],
     labels: str,
     embedder: Embedder,
     settings: TrainerSettings,
-    precision: str,
+    rate: str,
+    device: str,
     run: RunFolder,
     seed: int,
 ) -> dict[str, str]:
@@ -218,7 +235,13 @@ def _summary(
     held = f"; {len({r.pid for r in validation.query})} identities held out to choose on" if validation else ""
     backbone = embedder.backbone
     steps = min(data.steps_per_epoch(), settings.limit_train_batches or data.steps_per_epoch())
-    batch = f"{data.batch_images} images, {steps} steps an epoch, {settings.max_epochs} epochs"
+    batch = (
+        f"{data.batch_images} images, {-(-steps // settings.accumulate)} steps an epoch, {settings.max_epochs} epochs"
+    )
+    if settings.accumulate > 1:
+        batch += f", a step of {settings.accumulate} batches"
+    if settings.chunk is not None:
+        batch += f", {settings.chunk} in memory at a time, which is what BatchNorm in the backbone sees"
     if type(data.sampler) is not IdentitySampler:
         batch += f", drawn by {type(data.sampler).__name__}"
     return {
@@ -230,7 +253,8 @@ def _summary(
         "weights": backbone.origin,
         "images": "{}x{}, last map {}x{}".format(*embedder.image_size, *embedder.map_size),
         "batch": batch,
-        "device": f"{settings.device} x {settings.devices}, precision {precision}",
+        "rate": rate,
+        "device": device,
         "seed": f"{seed}, source {git_commit(short=True) or 'outside git'}",
         "run": str(run.path),
     }

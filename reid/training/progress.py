@@ -31,6 +31,7 @@ class TrainLog(Callback):
         self.seconds_trained = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._step = trainer.global_step
         if not trainer.is_global_zero:
             return
         rows = [r for r in read_log(self.path) if int(r["epoch"]) <= trainer.current_epoch]
@@ -40,18 +41,19 @@ class TrainLog(Callback):
         self._begin = self._end = time.perf_counter()
         self._images = 0
         self._sums: dict[str, torch.Tensor] = {}
-        self._steps = 0
+        self._batches = 0
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._steps += 1
-        self._images += len(batch[1]) * trainer.world_size
+        self._batches += 1
+        self._images += outputs["images"]
         for name in self.losses:
-            value = outputs[name].detach()
+            value = outputs["told"][name]
             self._sums[name] = self._sums[name] + value if name in self._sums else value
-        if trainer.logger and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            values = {f"train/{name}": float(outputs[name]) for name in self.losses}
+        fresh, self._step = trainer.global_step != self._step, trainer.global_step  # a step may take several batches
+        if trainer.logger and fresh and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            values = {f"train/{name}": float(outputs["told"][name]) for name in self.losses}
             trainer.logger.log_metrics({**values, "train/lr": _learning_rate(trainer)}, step=trainer.global_step)
         self._end = time.perf_counter()
 
@@ -66,7 +68,7 @@ class TrainLog(Callback):
             "images_per_s": f"{self._images / max(seconds, 1e-9):.1f}",
             "seconds": f"{seconds:.2f}",
         }
-        row |= {name: f"{float(total) / self._steps:.5f}" for name, total in self._sums.items()}
+        row |= {name: f"{float(total) / self._batches:.5f}" for name, total in self._sums.items()}
         fresh = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         row |= {
             k: f"{float(trainer.callback_metrics[k]):.5f}" for k in self.val if fresh and k in trainer.callback_metrics
@@ -102,12 +104,12 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._images += len(batch[1]) * trainer.world_size
-        self._last = outputs
+        self._images += outputs["images"]
+        self._last = outputs["told"]
         if not self._bar.disable:
             self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
             self._bar.set_postfix_str(f"{self._losses()} {self._images_per_s():.0f} images/s", refresh=False)
-            self._bar.update()
+            self._bar.update(trainer.global_step - self._bar.n)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero or sys.stderr.isatty():
