@@ -44,6 +44,12 @@ def from_first(make: Callable[[], T]) -> T:
     return told[0]
 
 
+def as_first(value: Tensor) -> None:
+    """Give ``value`` what it holds on the first process, in place."""
+    if count() > 1:
+        dist.broadcast(value, 0)
+
+
 def to_first(part: T) -> list[T]:
     """The parts of all processes in their order, on the first; on the others none. All of them must call it."""
     if count() == 1:
@@ -63,7 +69,8 @@ def run_on(number: int, work: Callable[..., None], *arguments: Any) -> None:
 
     They are forked from one that has only imported; ``work`` must be a function that can be imported.
     """
-    multiprocessing.set_forkserver_preload(["__main__", work.__module__])
+    # named one by one, since the server knows no paths that were added to sys.path
+    multiprocessing.set_forkserver_preload(["pytorch_lightning", "timm", "torch.nn.parallel", work.__module__])
     with tempfile.TemporaryDirectory() as folder:
         how = {"nprocs": number, "start_method": "forkserver"}
         torch.multiprocessing.start_processes(_one, (number, f"file://{folder}/meet", work, arguments), **how)

@@ -37,7 +37,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     from reid.runs.doctor import labels_line
     from reid.runs.judge import Judging
     from reid.training.launch import join, on_launched
-    from reid.training.module import check_mix
+    from reid.training.module import check_chunk, check_mix
     from reid.training.settings import TrainerSettings, quiet_lightning
 
     resumed = None
@@ -110,6 +110,7 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         embedder = Embedder(backbone, image_size=size, num_classes=data.num_classes, **head)
     except TypeError as error:
         raise UserError(f"head: {error}") from error
+    check_chunk(settings.chunk, embedder)
     for scale in getattr(augment, "scales", ()):  # a size that the network cannot take is told before training
         map_size(backbone, scale, option="augment.scales")
     if backbone.cameras:  # an unknown one is told before training, not after it

@@ -52,12 +52,13 @@ def evaluate_again(
         for target in targets:
             target.help_to_judge(embedder, how)
         return {}
+    several = f" x {processes.count()}" if how.together else ""
     opening = {
         "checkpoint": f"{checkpoint} (epoch {trained.epochs})",
         "net": f"{embedder.backbone.name}, embedding of {embedder.dim}",
         "images": "{}x{}".format(*embedder.image_size),
         "data": "\n".join(f"{t.split.name} in {t.split.root}: {sizes([t])}" for t in targets),
-        "device": f"{how.device} x {processes.count()}, precision {'bf16' if how.bf16 else '32'}",
+        "device": f"{how.device}{several}, precision {'bf16' if how.bf16 else '32'}",
     }
     print(facts(opening), flush=True)
     told = {"feature": embedder.feature, "split": "test", "model": model}

@@ -95,8 +95,8 @@ def train(
     if settings.channels_last:
         embedder = embedder.to(memory_format=torch.channels_last)
     device = f"{settings.device} x {trainer.world_size}, precision {'bf16' if bf16 else '32'} ({why})"
-    rate = _rate(optimizer, factor, settings)
-    summary = _summary(data, targets, labels, embedder, settings, rate, device, run, seed)
+    lr = _learning_rate(optimizer, factor, settings)
+    summary = _summary(data, targets, labels, embedder, settings, lr, device, run, seed)
     if trainer.is_global_zero:
         print(facts(summary), flush=True)
         if not resume:
@@ -209,7 +209,7 @@ def _validate(data: ReIDData, how: Judging, features: np.ndarray) -> Mapping[str
     return {name: float(found[name]) for name in VALIDATION}
 
 
-def _rate(optimizer: Callable[..., torch.optim.Optimizer], factor: float, settings: TrainerSettings) -> str:
+def _learning_rate(optimizer: Callable[..., torch.optim.Optimizer], factor: float, settings: TrainerSettings) -> str:
     """The learning rate, and whether it is the one that was given."""
     given = optimizer([torch.nn.Parameter()]).defaults["lr"]
     if settings.scale_lr_from is None:
@@ -223,7 +223,7 @@ def _summary(
     labels: str,
     embedder: Embedder,
     settings: TrainerSettings,
-    rate: str,
+    lr: str,
     device: str,
     run: RunFolder,
     seed: int,
@@ -253,7 +253,7 @@ def _summary(
         "weights": backbone.origin,
         "images": "{}x{}, last map {}x{}".format(*embedder.image_size, *embedder.map_size),
         "batch": batch,
-        "rate": rate,
+        "rate": lr,
         "device": device,
         "seed": f"{seed}, source {git_commit(short=True) or 'outside git'}",
         "run": str(run.path),

@@ -73,8 +73,7 @@ class ReIDModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         check_mix(mix, objective)
-        if chunk is not None and embedder.sides:
-            raise UserError("trainer.chunk and backbone.auxiliary do not go together: choose one")
+        check_chunk(chunk, embedder)
         if "logits" not in objective.input.values():  # nothing would train them, and DistributedDataParallel minds
             embedder.bnneck.requires_grad_(False)
             embedder.classifier.requires_grad_(False)
@@ -152,6 +151,10 @@ class ReIDModule(pl.LightningModule):
         # each step: a loader takes numbers of its own in between
         torch.manual_seed(self._derive(1, batch_idx, self.global_rank))
 
+    def on_validation_epoch_start(self) -> None:
+        for buffer in self.embedder.buffers():  # statistics of BatchNorm are each process's own; the first's are saved
+            processes.as_first(buffer)
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._found.append((batch[1].cpu(), self._features(batch)))
 
@@ -202,6 +205,12 @@ def in_order(parts: Sequence[tuple[Tensor, Tensor]]) -> np.ndarray:
     ordered = features.new_empty(int(index.max()) + 1, features.shape[1])
     ordered[index] = features
     return ordered.numpy()
+
+
+def check_chunk(chunk: int | None, embedder: Embedder) -> None:
+    """UserError where ``chunk`` is given and the network has auxiliary classifiers, which chunks leave out."""
+    if chunk is not None and embedder.sides:
+        raise UserError("trainer.chunk and backbone.auxiliary do not go together: choose one")
 
 
 def check_mix(mix: Mix | None, objective: Objective) -> None:

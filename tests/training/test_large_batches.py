@@ -53,7 +53,7 @@ def test_schedule_and_log_count_steps_and_losses_are_those_of_the_batches(tmp_pa
     watch, log = Watch(), TrainLog(tmp_path / "train_log.csv", ["id", "triplet"], [])
     still = lambda parameters: torch.optim.SGD(parameters, lr=1e-12)  # noqa: E731
     net, data = module(optimizer=still, schedule=lambda done: 1 - done), batches(5)
-    losses = [net.objective(*net.embedder.train().classify(i, c)[:2], l)[0].item() for i, l, c in data]
+    losses = [net.objective(*net.embedder.train().classify(i, c)[:2], who)[0].item() for i, who, c in data]
     fit(tmp_path, net, data, epochs=2, callbacks=[watch, log], accumulate=2)
     assert watch.rates == pytest.approx([1e-12 * (1 - i / 6) for i in range(6)])
     rows = read_log(log.path)
