@@ -17,8 +17,10 @@ from reid.losses.objective import Objective
 from reid.models.backbones.backbone import learning_rates
 from reid.models.embedder import Embedder
 from reid.processes import Shares
+from reid.training import fsdp
 from reid.training.checkpoints import NotFiniteError
 from reid.training.chunks import classify_in_chunks
+from reid.training.compiling import compiled
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 Batch = tuple[Tensor, Tensor, Tensor]  # images uint8 [B, 3, H, W], labels or indices int64 [B], camids int64 [B]
@@ -85,8 +87,7 @@ class ReIDModule(pl.LightningModule):
         self._seed, self._spec = seed, dict(spec or {})
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._found: list[tuple[Tensor, Tensor]] = []
-        classify = embedder.classify if chunk is None else partial(classify_in_chunks, embedder, size=chunk)
-        self._classify: Callable[..., Any] = torch.compile(classify, dynamic=True) if compile else classify
+        self._chunk, self._compile = chunk, compile
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         images, labels, camids = batch
@@ -124,6 +125,15 @@ class ReIDModule(pl.LightningModule):
         every = self.trainer.accumulate_grad_batches
         left = int(self.trainer.num_training_batches) - (batch_idx - batch_idx % every)
         return every / min(every, left)
+
+    def configure_model(self) -> None:
+        if self.device_mesh is not None:  # made by the strategy that shards
+            fsdp.shard(self.embedder, self.trainer.strategy.root_device)
+        self._classify: Callable[..., Any] = self.embedder.classify
+        if self._chunk is not None:
+            self._classify = partial(classify_in_chunks, self.embedder, size=self._chunk)
+        elif self._compile:
+            self._classify = compiled(self.embedder)
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from reid.errors import UserError
+from reid.training import fsdp
 from reid.training.launch import cluster
 from reid.training.sync_batchnorm import SyncBatchNorms
 
@@ -27,7 +28,7 @@ _AT_LEAST_1 = (
 class TrainerSettings:
     """Attributes:
     max_epochs: epochs in all; a resumed run goes on up to this number.
-    accelerator, devices, num_nodes, strategy: as in Lightning's Trainer.
+    accelerator, devices, num_nodes, strategy: as in Lightning's Trainer, but for ``fsdp``, see ``reid.training.fsdp``.
     sync_batchnorm: BatchNorm over the images of all processes, where each has its own otherwise; also on CPUs.
     accumulate: batches of P x K whose mean gradient makes a step.
     chunk: images whose activations are kept at a time, or None for all; see ``reid.training.chunks``.
@@ -82,6 +83,11 @@ class TrainerSettings:
             raise UserError(f"trainer.ema={self.ema} must lie between 0 and 1, or be null")
         if self.profiler not in (None, "simple"):
             raise UserError(f"trainer.profiler={self.profiler} is unknown: choose simple or null")
+
+        if self.chunk is not None and self.compile:
+            raise UserError("trainer.chunk and trainer.compile do not go together: choose one")
+        if self.strategy == "fsdp" and (other := [k for k in ("ema", "chunk", "compile") if getattr(self, k)]):
+            raise UserError(f"trainer.strategy=fsdp and trainer.{other[0]} do not go together: choose one")
 
     @property
     def device(self) -> torch.device:
@@ -149,7 +155,7 @@ def build_trainer(
             accelerator="gpu" if settings.device.type == "cuda" else "cpu",
             devices=settings.devices,
             num_nodes=settings.num_nodes,
-            strategy=settings.strategy,
+            strategy=fsdp.strategy() if settings.strategy == "fsdp" else settings.strategy,
             accumulate_grad_batches=settings.accumulate,
             precision="bf16-mixed" if bf16 else "32-true",
             max_epochs=settings.max_epochs,
@@ -182,6 +188,7 @@ def quiet_lightning() -> None:
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*Detected call of `lr_scheduler.step\\(\\)` before.*",
         ".*tensorboardX.*",
+        ".*Grad strides do not match bucket view strides.*",  # of 1x1 kernels, whose strides mean nothing
         ".*The `srun` command is available on your system but is not used.*",
         ".*module\\(s\\) in eval mode at the start of training.*",  # frozen stages are meant to be
         ".*Total length of `list` across ranks is zero.*",

@@ -1,0 +1,24 @@
+"""The training step's network as code that ``torch.compile`` makes (trainer.compile)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from reid.models.embedder import Embedder
+
+
+def compiled(embedder: Embedder) -> Callable[[Tensor, Tensor], Any]:
+    """``Embedder.classify``, compiled once for batches of any size: those of an epoch differ by an identity.
+
+    The network itself stays as it is, so that checkpoints and validation know nothing of it.
+    """
+    classify = torch.compile(embedder.classify)
+
+    def of_any_size(images: Tensor, camids: Tensor) -> Any:
+        for rows in (images, camids):
+            torch._dynamo.maybe_mark_dynamic(rows, 0)
+        return classify(images, camids)
+
+    return of_any_size
