@@ -125,11 +125,11 @@ class Shares:
 
 class _Total(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, value: Tensor) -> Tensor:
         return _summed(value)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return _summed(gradient)
 
 
@@ -141,7 +141,7 @@ def _summed(value: Tensor) -> Tensor:
 
 class _Join(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, shares: Shares) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, rows: Tensor, shares: Shares) -> Tensor:
         ctx.shares = shares
         most = max(shares.sizes)  # gloo gathers equal shapes alone
         padded = rows.new_zeros(most, *rows.shape[1:])
@@ -151,5 +151,5 @@ class _Join(torch.autograd.Function):
         return torch.cat([part[:size] for part, size in zip(parts, shares.sizes, strict=True)])
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return ctx.shares.own(gradient) * len(ctx.shares.sizes), None

@@ -133,7 +133,7 @@ class ReIDData(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader | list:
         """Query then gallery of the held-out identities in one pass, each image with its index.
 
-        Of several processes each takes some of the batches; one for which none is left takes the first again.
+        Of several processes each takes as many batches, one of those with fewer left the first again.
         """
         if self.validation is None:
             return []
@@ -141,7 +141,7 @@ class ReIDData(pl.LightningDataModule):
         index = np.arange(len(self.validation_images))
         batches = [index[at : at + self.eval_batch].tolist() for at in range(0, len(index), self.eval_batch)]
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        dealt = batches[rank::world_size] or batches[:1]
+        dealt = (batches[rank::world_size] + batches[:1])[: -(-len(batches) // world_size)]
         return self._loader(_Batches(self.validation_images, index), batch_sampler=dealt)
 
     def _loader(self, dataset: _Batches, **how: object) -> DataLoader:

@@ -18,11 +18,12 @@ def strategy() -> ModelParallelStrategy:
 def shard(embedder: Embedder, device: torch.device) -> None:
     """Deal the parameters to all processes (Zhao et al., PyTorch FSDP, VLDB 2023): those of each stage of the backbone
     come together when it computes, and those of the head when the network does. Buffers stay whole on each process."""
+    embedder.to(memory_format=torch.contiguous_format)  # FSDP refuses others
     mesh = init_device_mesh(device.type, (processes.count(),))
     for stage in _stages(embedder.backbone):
         fully_shard(stage, mesh=mesh)
     fully_shard(embedder, mesh=mesh)
-    register_fsdp_forward_method(embedder, "classify")  # type: ignore[arg-type]
+    register_fsdp_forward_method(embedder, "classify")
 
 
 def _stages(backbone: nn.Module) -> list[nn.Module]:

@@ -48,6 +48,9 @@ class SyncBatchNorm(_BatchNorm):
     a CPU. In evaluation it is torch's BatchNorm.
     """
 
+    drop: nn.Module
+    act: nn.Module
+
     @classmethod
     def of(cls, norm: _BatchNorm) -> "SyncBatchNorm":
         """One with the parameters and buffers of ``norm``, and the dropout and activation that timm's have inside."""
@@ -68,17 +71,16 @@ class SyncBatchNorm(_BatchNorm):
         others = [0, *range(2, input.ndim)]
         shape = [1, -1, *[1] * (input.ndim - 2)]
         x = input.float()
-        count = torch.full((1,), x.numel() // x.shape[1], dtype=torch.float64, device=x.device)
-        sums = processes.total(torch.cat([x.sum(others, dtype=torch.float64), count]))  # [C + 1]
-        count = sums[-1].detach()
-        mean = sums[:-1] / count
-        gap = x - mean.float().reshape(shape)
-        variance = processes.total(gap.square().sum(others, dtype=torch.float64)) / count
+        count = torch.full((1,), x.numel() // x.shape[1], device=x.device)
+        sums = [part.sum(others, dtype=torch.float64) for part in (x, x.square())]  # float64 bears their difference
+        of_all = processes.total(torch.cat([*sums, count]))  # [2C + 1], in one message
+        mean, square = (of_all[:-1] / of_all[-1].detach()).chunk(2)
+        variance, count = (square - mean.square()).clamp(min=0), of_all[-1].detach()
         self._track(mean.detach(), variance.detach() * count / (count - 1))
         scale = (variance + self.eps).rsqrt().float()
         if self.weight is not None:
             scale = scale * self.weight
-        out = gap * scale.reshape(shape)
+        out = (x - mean.float().reshape(shape)) * scale.reshape(shape)
         return (out if self.bias is None else out + self.bias.reshape(shape)).to(input.dtype)
 
     @torch.no_grad()
