@@ -10,7 +10,7 @@ from reid.models.embedder import Embedder
 
 
 def compiled(embedder: Embedder) -> Callable[[Tensor, Tensor], Any]:
-    """``Embedder.classify`` for uint8 images, compiled once for batches of any size: those of an epoch differ by an identity.
+    """``Embedder.classify`` for uint8 images, compiled once for batches of any size, since those of an epoch differ.
 
     The network itself stays as it is, so that checkpoints and validation know nothing of it.
     """

@@ -8,22 +8,34 @@ from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
 from reid import processes
 from reid.models.embedder import Embedder
+from reid.training.sync_batchnorm import SyncBatchNorms
 
 
-def strategy() -> ModelParallelStrategy:
-    """Lightning's, whose checkpoints are one file with the whole weights, as those of any other run."""
-    return ModelParallelStrategy(save_distributed_checkpoint=False)
+class Sharded(ModelParallelStrategy):
+    """Lightning's, whose checkpoints here are one file with the whole weights, as those of any other run.
 
+    Args:
+        norms: what synchronises BatchNorms, or None to leave each process its own.
+    """
 
-def shard(embedder: Embedder, device: torch.device) -> None:
-    """Deal the parameters to all processes (Zhao et al., PyTorch FSDP, VLDB 2023): those of each stage of the backbone
-    come together when it computes, and those of the head when the network does. Buffers stay whole on each process."""
-    embedder.to(memory_format=torch.contiguous_format)  # FSDP refuses others
-    mesh = init_device_mesh(device.type, (processes.count(),))
-    for stage in _stages(embedder.backbone):
-        fully_shard(stage, mesh=mesh)
-    fully_shard(embedder, mesh=mesh)
-    register_fsdp_forward_method(embedder, "classify")
+    def __init__(self, norms: SyncBatchNorms | None = None) -> None:
+        super().__init__(save_distributed_checkpoint=False)
+        self.norms = norms
+
+    def shard(self, embedder: Embedder) -> None:
+        """Deal the parameters to all processes (Zhao et al., PyTorch FSDP, VLDB 2023).
+
+        Those of each stage of the backbone come together when it computes, and those of the head when the network does.
+        Buffers stay whole on each process.
+        """
+        if self.norms is not None:
+            self.norms.apply(embedder)
+        embedder.to(memory_format=torch.contiguous_format)  # FSDP refuses others
+        mesh = init_device_mesh(self.root_device.type, (processes.count(),))
+        for stage in _stages(embedder.backbone):
+            fully_shard(stage, mesh=mesh)
+        fully_shard(embedder, mesh=mesh)
+        register_fsdp_forward_method(embedder, "classify")
 
 
 def _stages(backbone: nn.Module) -> list[nn.Module]:

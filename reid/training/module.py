@@ -17,10 +17,10 @@ from reid.losses.objective import Objective
 from reid.models.backbones.backbone import learning_rates
 from reid.models.embedder import Embedder
 from reid.processes import Shares
-from reid.training import fsdp
 from reid.training.checkpoints import NotFiniteError
 from reid.training.chunks import classify_in_chunks
 from reid.training.compiling import compiled
+from reid.training.fsdp import Sharded
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 Batch = tuple[Tensor, Tensor, Tensor]  # images uint8 [B, 3, H, W], labels or indices int64 [B], camids int64 [B]
@@ -127,8 +127,8 @@ class ReIDModule(pl.LightningModule):
         return every / min(every, left)
 
     def configure_model(self) -> None:
-        if self.device_mesh is not None:  # made by the strategy that shards
-            fsdp.shard(self.embedder, self.trainer.strategy.root_device)
+        if isinstance(self.trainer.strategy, Sharded):
+            self.trainer.strategy.shard(self.embedder)
         self._classify: Callable[..., Any] = self.embedder.classify
         if self._chunk is not None:
             self._classify = partial(classify_in_chunks, self.embedder, size=self._chunk)

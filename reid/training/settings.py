@@ -13,7 +13,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from reid.errors import UserError
-from reid.training import fsdp
+from reid.training.fsdp import Sharded
 from reid.training.launch import cluster
 from reid.training.sync_batchnorm import SyncBatchNorms
 
@@ -28,7 +28,7 @@ _AT_LEAST_1 = (
 class TrainerSettings:
     """Attributes:
     max_epochs: epochs in all; a resumed run goes on up to this number.
-    accelerator, devices, num_nodes, strategy: as in Lightning's Trainer, but for ``fsdp``, see ``reid.training.fsdp``.
+    accelerator, devices, num_nodes, strategy: as in Lightning's Trainer; ``fsdp`` is ``reid.training.fsdp.Sharded``.
     sync_batchnorm: BatchNorm over the images of all processes, where each has its own otherwise; also on CPUs.
     accumulate: batches of P x K whose mean gradient makes a step.
     chunk: images whose activations are kept at a time, or None for all; see ``reid.training.chunks``.
@@ -144,7 +144,7 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's Trainer for these settings; UserError where the machine cannot do what they ask."""
     quiet_lightning()
-    profiler = None
+    profiler, norms = None, SyncBatchNorms(settings.device) if settings.sync_batchnorm else None
     if settings.profiler == "simple":
         from pytorch_lightning.profilers import SimpleProfiler
 
@@ -155,7 +155,7 @@ def build_trainer(
             accelerator="gpu" if settings.device.type == "cuda" else "cpu",
             devices=settings.devices,
             num_nodes=settings.num_nodes,
-            strategy=fsdp.strategy() if settings.strategy == "fsdp" else settings.strategy,
+            strategy=Sharded(norms) if settings.strategy == "fsdp" else settings.strategy,
             accumulate_grad_batches=settings.accumulate,
             precision="bf16-mixed" if bf16 else "32-true",
             max_epochs=settings.max_epochs,
@@ -169,7 +169,7 @@ def build_trainer(
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             callbacks=list(callbacks),
-            plugins=[*plugins, *cluster(), *([SyncBatchNorms(settings.device)] if settings.sync_batchnorm else [])],
+            plugins=[*plugins, *cluster(), *([norms] if norms else [])],
             logger=logger,
             profiler=profiler,
         )
@@ -188,6 +188,7 @@ def quiet_lightning() -> None:
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*Detected call of `lr_scheduler.step\\(\\)` before.*",
         ".*tensorboardX.*",
+        ".*WeightAveraging doesn't support sharding.*",  # the two are refused
         ".*Grad strides do not match bucket view strides.*",  # of 1x1 kernels, whose strides mean nothing
         ".*The `srun` command is available on your system but is not used.*",
         ".*module\\(s\\) in eval mode at the start of training.*",  # frozen stages are meant to be
