@@ -99,7 +99,7 @@ def table(rows: Sequence[tuple[int, float, float, float, float]], first: int) ->
 def on_toy(root: Path, identities: int) -> tuple[ReIDModule, ReIDData]:
     """osnet_x0_25 on the toy set at 64x32: cross-entropy, batch-hard triplet loss, moves and random erasing."""
     split = read(root)
-    data = ReIDData(split, image_size=(64, 32), identities=identities, cache="memory")
+    data = ReIDData(split, image_size=(64, 32), identities=identities)
     torch.manual_seed(0)
     embedder = Embedder(osnet.build("osnet_x0_25"), image_size=(64, 32), num_classes=data.num_classes)
     terms = {

@@ -35,7 +35,7 @@ def synchronise(model: nn.Module, convert: Callable[[_BatchNorm], nn.Module]) ->
     for name, child in list(model.named_children()):
         if not isinstance(child, _BatchNorm):
             synchronise(child, convert)
-        elif child.training:
+        elif child.training and not isinstance(child, SyncBatchNorm | nn.SyncBatchNorm):
             model.add_module(name, convert(child))
     return model
 
