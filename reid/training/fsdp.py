@@ -1,10 +1,13 @@
 """Weights, gradients and optimiser state in shares on the devices (trainer.strategy=fsdp), for large backbones."""
 
+from typing import Any
+
 import torch
 from pytorch_lightning.strategies import ModelParallelStrategy
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.optim import Optimizer
 
 from reid import processes
 from reid.models.embedder import Embedder
@@ -21,6 +24,20 @@ class Sharded(ModelParallelStrategy):
     def __init__(self, norms: SyncBatchNorms | None = None) -> None:
         super().__init__(save_distributed_checkpoint=False)
         self.norms = norms
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The whole state, on the first process.
+
+        Where there is none before the first step torch makes one by a step of its own, whose moments hold the weight
+        decay already. It is left to the first real step instead, and zero in the checkpoint.
+        """
+        fresh = not optimizer.state
+        found = super().optimizer_state(optimizer)
+        if fresh:
+            optimizer.state.clear()
+            for values in found.get("state", {}).values():
+                values.update({name: torch.zeros_like(v) for name, v in values.items() if isinstance(v, Tensor)})
+        return found
 
     def shard(self, embedder: Embedder) -> None:
         """Deal the parameters to all processes (Zhao et al., PyTorch FSDP, VLDB 2023).
