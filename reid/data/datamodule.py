@@ -46,6 +46,25 @@ class _Loader(DataLoader):
         yield from super().__iter__()
 
 
+class _TrainLoader(_Loader):
+    """Counts the batches of an epoch that it has handed out, and can go on in the midst of one."""
+
+    batch_sampler: EpochSampler
+    done = _before = 0  # batches of this epoch, and those of them that an earlier process handed out
+
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Begin the next iteration where ``state`` was taken."""
+        self._before = state["batches"]
+        self.batch_sampler.remember(state["sampler"])
+
+    def __iter__(self) -> Iterator:  # type: ignore[override]
+        self.done, self._before = self._before, 0
+        self.batch_sampler.skip(self.done)
+        for batch in super().__iter__():
+            self.done += 1
+            yield batch
+
+
 class ReIDData(pl.LightningDataModule):
     """Batches for training, and the images to judge on.
 
@@ -83,6 +102,7 @@ class ReIDData(pl.LightningDataModule):
         self.eval_batch, self.workers, self._seed = eval_batch, workers, seed
         self._cache, self._skip = cache, skip_unreadable
         self._opened: dict[str, Images] = {}
+        self._resumed: dict[str, Any] = {}
         self.train_images = self.open(split.train, "train")
         records = self.train_images.records
         self.train_labels = labels(records)
@@ -128,7 +148,26 @@ class ReIDData(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         assert self.trainer is not None
         sampler = self._sampler(self.trainer.global_rank, self.trainer.world_size)
-        return self._loader(_Batches(self.train_images, self.train_labels), batch_sampler=sampler)
+        images = _Batches(self.train_images, self.train_labels)
+        self._training: _TrainLoader = self._loader(images, _TrainLoader, batch_sampler=sampler)
+        if self._resumed:
+            self._training.go_on(self._resumed)
+            self._resumed = {}
+        return self._training
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where in an epoch the training is; nothing between two epochs. Lightning keeps it in the checkpoint.
+
+        It has a place for loaders' own states too, but makes them again before it could restore these.
+        """
+        assert self.trainer is not None
+        done = self._training.done
+        if done in (0, self.trainer.num_training_batches):
+            return {}
+        return {"batches": done, "sampler": self._training.batch_sampler.state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._resumed = state_dict
 
     def val_dataloader(self) -> DataLoader | list:
         """Query then gallery of the held-out identities in one pass, each image with its index.
@@ -144,9 +183,9 @@ class ReIDData(pl.LightningDataModule):
         dealt = (batches[rank::world_size] + batches[:1])[: -(-len(batches) // world_size)]
         return self._loader(_Batches(self.validation_images, index), batch_sampler=dealt)
 
-    def _loader(self, dataset: _Batches, **how: object) -> DataLoader:
+    def _loader(self, dataset: _Batches, kind: type[_Loader] = _Loader, **how: object) -> Any:
         height, width = self.image_size
-        return _Loader(
+        return kind(
             dataset,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,

@@ -14,7 +14,8 @@ from torch import Tensor
 from reid.data.progress import counted
 from reid.errors import UserError
 
-_AHEAD = 128  # images decoded before they are asked for; bounds the memory
+_TASK = 16  # images that a thread decodes before it reports
+_AHEAD = 8  # tasks begun before they are asked for; bounds the memory
 
 
 def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -59,17 +60,21 @@ def unreadable(path: Path, count: int = 1) -> UserError:
 
 
 def _in_order(paths: Sequence[Path], size: tuple[int, int]) -> Iterator[np.ndarray | None]:
-    waiting: deque[Future[np.ndarray | None]] = deque()
+    waiting: deque[Future[list[np.ndarray | None]]] = deque()
     with ThreadPoolExecutor() as pool:  # PIL lets other threads run while it decodes
         try:
-            for path in paths:
-                waiting.append(pool.submit(_decode_if_readable, path, size))
+            for start in range(0, len(paths), _TASK):
+                waiting.append(pool.submit(_decode_readable, paths[start : start + _TASK], size))
                 if len(waiting) > _AHEAD:
-                    yield waiting.popleft().result()
+                    yield from waiting.popleft().result()
             while waiting:
-                yield waiting.popleft().result()
+                yield from waiting.popleft().result()
         finally:  # whoever asked may have had enough
             pool.shutdown(cancel_futures=True)
+
+
+def _decode_readable(paths: Sequence[Path], size: tuple[int, int]) -> list[np.ndarray | None]:
+    return [_decode_if_readable(path, size) for path in paths]
 
 
 def _decode_if_readable(path: Path, size: tuple[int, int]) -> np.ndarray | None:

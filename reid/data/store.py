@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 Cache = Path | Literal["memory"] | None  # the folder of stores on a disk, memory, or decode each time
 
 _CHUNK = 512  # images
-_CHECKED: dict[tuple, int] = {}  # checksums of files read in this process, by what tells that a file is the same
+_CHECKED: dict[tuple, int] = {}  # checksums of files that this process has read or written, by ``_identity``
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class _Stored:
 
     def checksum(self) -> int:
         """Of all pixels, which are read for it once in a process."""
-        stat = self._file.stat()
-        which = (self._file.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        which = _identity(self._file)
         if which not in _CHECKED:
             crc = 0
             for start in range(0, len(self._pixels), _CHUNK):
@@ -204,6 +203,8 @@ def _build(folder: Path, records: Sequence[Record], size: tuple[int, int], skip:
             if _checked(folder) is None:
                 shutil.rmtree(folder, ignore_errors=True)
                 partial.rename(folder)
+        else:
+            _CHECKED[_identity(folder / PIXELS)] = crc  # to read it back now would show what the system keeps in memory
     except OSError as error:
         raise _not_written(folder, error, "what was written of it is removed; ") from error
     finally:
@@ -239,6 +240,12 @@ def _decode_each(
         if bad and not skip and (i % _CHUNK == 0 or i == len(records)):  # some more are counted for the message
             raise unreadable(records[bad[0]].path, len(bad))
     return bad
+
+
+def _identity(file: Path) -> tuple:
+    """What tells that a file is the same as before."""
+    stat = file.stat()
+    return file.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def _bytes(records: Sequence[Record], size: tuple[int, int]) -> int:

@@ -1,55 +1,62 @@
 """A composed config -> the arguments of a run's functions. The config object goes no further than here."""
 
 import logging
-import os
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
-from reid import processes
 from reid.data.records import Split
 from reid.door import check, stored
 from reid.door.build import build, read_split, sampler_maker, try_out
+from reid.door.start import AUTO, is_first, known_folder, new_folder
 from reid.door.targets import asked_of_all, listed_targets, own_targets, spell_out
 from reid.errors import UserError, unknown
 from reid.runs.folder import RunFolder
 
+if TYPE_CHECKING:
+    from reid.data.datamodule import ReIDData
+    from reid.models.embedder import Embedder
+
 log = logging.getLogger(__name__)
 
 _OF_ALL = {"freeze": [], "layer_decay": 1.0, "checkpointing": False}  # of every backbone, beside its builder's own
-_RUN_DIR = "REID_RUN_DIR"  # tells the processes that Lightning starts for more devices which folder the first one made
 
 
 def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     """The arguments of ``reid.runs.train.train`` for a config, or for the config of the run that it resumes."""
-    import pytorch_lightning as pl
-    import torch
-    from torch import nn
+    run, checkpoint = known_folder(cfg)
+    try:
+        return _arguments(cfg, overrides, run, checkpoint)
+    except BaseException:
+        if run:
+            run.let_go()
+        raise
 
-    from reid.data.datamodule import ReIDData
-    from reid.data.records import camids
-    from reid.data.samplers import ShuffleSampler
-    from reid.models.embedder import Embedder, map_size
+
+def _arguments(cfg: DictConfig, overrides: list[str], run: RunFolder | None, resume: Path | None) -> dict[str, Any]:
+    import pytorch_lightning as pl
+
     from reid.runs.doctor import labels_line
     from reid.runs.judge import Judging
     from reid.training.launch import join, on_launched
     from reid.training.module import check_chunk, check_mix
     from reid.training.settings import TrainerSettings, quiet_lightning
 
-    resumed = None
-    if cfg.resume is not None:
-        resumed = RunFolder.open(cfg.resume, option="resume")
-        checkpoint = resumed.need_checkpoint(option="resume")
-        cfg = stored.config_to_resume(resumed, overrides)
+    allowed, option = bool(cfg.resume_changes), "run.folder" if cfg.resume == AUTO else "resume"
+    check.value("resume_changes", cfg.resume_changes, bool)
+    if resume and cfg.resume != AUTO:
+        assert run is not None
+        cfg = stored.config_to_resume(run, overrides)
     check.keys(cfg)
     check.values(cfg)
     cache = cache_of(cfg)
     spell_out(cfg)
     config = OmegaConf.to_yaml(cfg, resolve=True)
+    if run and resume:
+        stored.refuse_changes(run, config, option=option, allowed=allowed)
     quiet_lightning()
     seed = int(cfg.seed)
     if seed >= 2**32:
@@ -64,74 +71,37 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     evaluation = {name: cfg.eval[name] for name in ("protocol", "distance", "flip")}
     evaluation["pool"] = cfg.eval.get("pool") or "none"  # which the configs of older runs do not have
     targets = _targets(cfg, split, evaluation)
-    labels = labels_line(split, cfg.eval.protocol, _doctor_command(cfg, None if resumed else overrides))
-    objective = build(cfg.objective, "objective")
-    optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
-    try_out("optimizer", optimizer, [nn.Parameter()])
-    try_out("schedule", schedule, 1.0)
-    sampler = sampler_maker(cfg.sampler)
-    augment = build(cfg.augment, "augment") if cfg.get("augment") else None
-    mix = build(cfg.mix, "mix") if cfg.get("mix") else None
-    check_mix(mix, objective)
+    named = None if resume and option == "resume" else overrides  # which name the data set
+    labels = labels_line(split, cfg.eval.protocol, _doctor_command(cfg, named))
+    learning = _learning(cfg)
+    check_mix(learning["mix"], learning["objective"])
     logger = build(cfg.logger, "logger") if cfg.get("logger") else None
-    size = image_size(cfg.image.size)
     if cfg.backbone.get("cameras") == "auto":
         cfg.backbone.cameras = sorted({r.camid for r in split.train})
     backbone_node: dict[Any, Any] = OmegaConf.to_container(cfg.backbone, resolve=True)  # type: ignore[assignment]
-    if resumed:  # the weights come from the checkpoint
+    if resume:  # the weights come from the checkpoint
         cfg.backbone.update({k: v for k, v in {"pretrained": False, "weights": None}.items() if k in cfg.backbone})
+    size = image_size(cfg.image.size)
     backbone, layer_decay = backbone_of(cfg.backbone)
-    data = ReIDData(
-        split,
-        validation=validation,
-        image_size=size,
-        sampler=sampler,
-        identities=cfg.data.identities,
-        images=cfg.data.images,
-        eval_batch=cfg.eval.batch_size,
-        workers=cfg.data.workers,
-        cache=cache,
-        skip_unreadable=cfg.data.skip_unreadable,
-        seed=seed,
-    )
-    if isinstance(data.sampler, ShuffleSampler) and "feature" in objective.input.values():
-        log.warning(
-            "shuffled batches may hold no two images of an identity, which losses that compare images cannot learn "
-            "from: choose objective=softmax, or sampler=identity"
-        )
-    for target in targets:  # a damaged test image is told before training, not after it
-        of = f"{target.split.name} " if len(targets) > 1 else ""
-        data.open(target.split.query, f"{of}query")
-        data.open(target.split.gallery, f"{of}gallery")
-    data.val_dataloader()  # and a damaged validation image
+    data = _data(cfg, split, validation, size, cache, seed)
+    _warn_of_shuffling(data, learning["objective"])
+    _try_to_read(data, targets)
     head: dict[str, Any] = OmegaConf.to_container(cfg.head, resolve=True)  # type: ignore[assignment]
-    check.arguments(head, Embedder, "head")
-    try:
-        embedder = Embedder(backbone, image_size=size, num_classes=data.num_classes, **head)
-    except TypeError as error:
-        raise UserError(f"head: {error}") from error
+    embedder = _embedder(backbone, head, size, data.num_classes)
     check_chunk(settings.chunk, embedder)
-    for scale in getattr(augment, "scales", ()):  # a size that the network cannot take is told before training
-        map_size(backbone, scale, option="augment.scales")
-    if backbone.cameras:  # an unknown one is told before training, not after it
-        _refuse_other_cameras(split, [target.split for target in targets])
-        backbone.camera_rows(torch.from_numpy(camids(split.train + split.query + split.gallery)))
-    if resumed:
-        print(f"resuming {resumed.path} from {checkpoint}: epoch, optimiser, schedule, sampler and random state go on")
+    _check_sizes_and_cameras(backbone, learning["augment"], split, targets)
+    if run and resume and is_first():
+        print(f"resuming {run.path} from {resume}: epoch, optimiser, schedule, sampler and random state go on")
     return {
-        "run": resumed or _new_run(cfg),
-        "resume": resumed is not None,
+        "run": run or new_folder(cfg),
+        "resume": resume,
         "config": config,
         "data": data,
         "labels": labels,
         "targets": targets,
         "embedder": embedder,
-        "objective": objective,
-        "optimizer": optimizer,
+        **learning,
         "layer_decay": layer_decay,
-        "schedule": schedule,
-        "augment": augment,
-        "mix": mix,
         "settings": settings,
         "logger": logger,
         "how": Judging(
@@ -150,6 +120,86 @@ def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
         },
         "seed": seed,
     }
+
+
+def _learning(cfg: DictConfig) -> dict[str, Any]:
+    """What a batch goes through and what is learnt from it."""
+    from torch import nn
+
+    objective = build(cfg.objective, "objective")
+    optimizer, schedule = build(cfg.optimizer, "optimizer"), build(cfg.schedule, "schedule")
+    try_out("optimizer", optimizer, [nn.Parameter()])
+    try_out("schedule", schedule, 1.0)
+    return {
+        "objective": objective,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "augment": build(cfg.augment, "augment") if cfg.get("augment") else None,
+        "mix": build(cfg.mix, "mix") if cfg.get("mix") else None,
+    }
+
+
+def _data(
+    cfg: DictConfig, split: Split, validation: Split | None, size: tuple[int, int], cache: Any, seed: int
+) -> "ReIDData":
+    from reid.data.datamodule import ReIDData
+
+    return ReIDData(
+        split,
+        validation=validation,
+        image_size=size,
+        sampler=sampler_maker(cfg.sampler),
+        identities=cfg.data.identities,
+        images=cfg.data.images,
+        eval_batch=cfg.eval.batch_size,
+        workers=cfg.data.workers,
+        cache=cache,
+        skip_unreadable=cfg.data.skip_unreadable,
+        seed=seed,
+    )
+
+
+def _warn_of_shuffling(data: "ReIDData", objective: Any) -> None:
+    from reid.data.samplers import ShuffleSampler
+
+    if isinstance(data.sampler, ShuffleSampler) and "feature" in objective.input.values():
+        log.warning(
+            "shuffled batches may hold no two images of an identity, which losses that compare images cannot learn "
+            "from: choose objective=softmax, or sampler=identity"
+        )
+
+
+def _try_to_read(data: "ReIDData", targets: Sequence[Any]) -> None:
+    """A damaged image to judge on is told before training, not after it."""
+    for target in targets:
+        of = f"{target.split.name} " if len(targets) > 1 else ""
+        data.open(target.split.query, f"{of}query")
+        data.open(target.split.gallery, f"{of}gallery")
+    data.val_dataloader()
+
+
+def _embedder(backbone: Any, head: dict[str, Any], size: tuple[int, int], num_classes: int) -> "Embedder":
+    from reid.models.embedder import Embedder
+
+    check.arguments(head, Embedder, "head")
+    try:
+        return Embedder(backbone, image_size=size, num_classes=num_classes, **head)
+    except TypeError as error:
+        raise UserError(f"head: {error}") from error
+
+
+def _check_sizes_and_cameras(backbone: Any, augment: Any, split: Split, targets: Sequence[Any]) -> None:
+    """UserError, before training, for a size that the network cannot take or a camera that it will not know."""
+    import torch
+
+    from reid.data.records import camids
+    from reid.models.embedder import map_size
+
+    for scale in getattr(augment, "scales", ()):
+        map_size(backbone, scale, option="augment.scales")
+    if backbone.cameras:
+        _refuse_other_cameras(split, [target.split for target in targets])
+        backbone.camera_rows(torch.from_numpy(camids(split.train + split.query + split.gallery)))
 
 
 def backbone_of(node: DictConfig) -> tuple[Any, float]:
@@ -196,23 +246,6 @@ def _refuse_other_cameras(trained_on: Split, judged_on: Sequence[Split]) -> None
             f"backbone.cameras: such a net knows the cameras it is trained on, and those of {strange[0]} are others: "
             "leave it out, or train on one set and judge on that alone (no union, no eval.targets)"
         )
-
-
-def _new_run(cfg: DictConfig) -> RunFolder:
-    known = os.environ.get(_RUN_DIR)
-    if known and os.environ.get("LOCAL_RANK", "0") != "0" and processes.count() == 1:  # started by Lightning
-        return RunFolder(Path(known))
-    return RunFolder(processes.from_first(lambda: _made(cfg).path))
-
-
-def _made(cfg: DictConfig) -> RunFolder:
-    now = datetime.now()
-    name = str(cfg.run.name or f"{cfg.dataset.name}_{cfg.backbone.get('name', 'custom')}")
-    if "/" in name:
-        raise UserError(f"run.name={name} must be a name without /; run.root=FOLDER says where it goes")
-    run = RunFolder.create(Path(cfg.run.root).expanduser(), f"{now:%Y-%m-%d}/{now:%H-%M-%S}_{name}")
-    os.environ[_RUN_DIR] = str(run.path)
-    return run
 
 
 def image_size(size: Any) -> tuple[int, int]:

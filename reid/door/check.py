@@ -12,7 +12,7 @@ from reid.errors import UserError
 
 _TRAIN_KEYS = {
     "dataset", "sampler", "backbone", "head", "objective", "augment", "mix", "optimizer", "schedule", "trainer",
-    "logger", "data", "image", "eval", "run", "seed", "resume",
+    "logger", "data", "image", "eval", "run", "seed", "resume", "resume_changes",
 }  # fmt: skip
 _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's annotations tell: type, least value
     "seed": (int, 0),
@@ -31,6 +31,7 @@ _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's ann
     "image.cache_dir": (str, None),
     "run.root": (str, None),
     "run.name": (str | None, None),
+    "run.folder": (str | None, None),
 }
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", types.NoneType: "null"}
 

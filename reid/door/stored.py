@@ -1,6 +1,8 @@
 """The config that a run was started with."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -8,6 +10,15 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from reid.errors import UserError
 from reid.runs.folder import RunFolder
+
+_FOLLOWS = "a resumed run goes on in its folder, with the optimiser of its checkpoint"
+_MOST = 6  # keys listed in a message
+_MAY_CHANGE = (  # the beginnings of keys that do not touch what is learnt from which batches
+    "resume", "run.", "logger", "eval.", "image.cache", "data.workers", "dataset.root", "dataset.strict",
+    "backbone.pretrained", "backbone.weights", "backbone.checkpointing", "trainer.max_epochs", "trainer.accelerator",
+    "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.checkpoint_", "trainer.val_every",
+    "trainer.log_every", "trainer.profiler",
+)  # fmt: skip
 
 
 def config_of(run: RunFolder) -> DictConfig:
@@ -29,16 +40,46 @@ def config_to_resume(run: RunFolder, overrides: list[str]) -> DictConfig:
     OmegaConf.set_struct(cfg, True)
     for override in overrides:
         key, _, value = override.partition("=")
-        if key == "resume":
+        if key in ("resume", "resume_changes"):
             continue
         if not re.fullmatch(r"[a-z_]+(\.[a-z_0-9]+)+", key):
             raise UserError(
                 f"{override}: a resumed run keeps its config, single values such as trainer.max_epochs=20 aside"
             )
         if key.startswith(("optimizer.", "backbone.weights", "backbone.pretrained", "run.")):
-            raise UserError(f"{override}: a resumed run goes on in its folder, with the optimiser of its checkpoint")
+            raise UserError(f"{override}: {_FOLLOWS}")
         try:
             OmegaConf.update(cfg, key, OmegaConf.create(f"v: {value}").v)
         except OmegaConfBaseException as error:
             raise UserError(f"unknown config key '{key}': {run.config} does not have it") from error
     return cfg
+
+
+def refuse_changes(run: RunFolder, now: str, *, option: str, allowed: bool) -> None:
+    """UserError where the config ``now``, as YAML, would train otherwise than the one the run was begun with.
+
+    Values that do not touch the training (``_MAY_CHANGE``) are free. Those of the optimiser cannot change: its
+    state, rate and all, is that of the checkpoint.
+    """
+    before, after = _flat(config_of(run)), _flat(OmegaConf.create(now))
+    changed = {k: (before.get(k), after.get(k)) for k in sorted({*before, *after}) if before.get(k) != after.get(k)}
+    changed = {k: v for k, v in changed.items() if not k.startswith(_MAY_CHANGE)}
+    told = ", ".join(f"{k}={new} (was {old})" for k, (old, new) in list(changed.items())[:_MOST])
+    if len(changed) > _MOST:
+        told += f" and {len(changed) - _MOST} more"
+    if any(k.startswith("optimizer.") for k in changed):
+        raise UserError(f"{option}={run.path}: its config has changed: {told}: {_FOLLOWS}")
+    if changed and not allowed:
+        raise UserError(
+            f"{option}={run.path}: its config has changed: {told}: bring it back, start a new run, or add "
+            "resume_changes=true to go on with the changed one"
+        )
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Plain values and lists by dotted key; an empty group counts as null."""
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node, resolve=True)
+    if not isinstance(node, Mapping):
+        return {} if node is None else {prefix.removesuffix("."): node}
+    return {key: value for name, inner in node.items() for key, value in _flat(inner, f"{prefix}{name}.").items()}

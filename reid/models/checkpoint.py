@@ -56,9 +56,15 @@ def load_trained(path: Path, *, option: str = "checkpoint", trust: bool = False)
         raise UserError(f"{option}={path} describes its network in a way this version does not know") from error
     except RuntimeError as error:
         raise UserError(f"{option}={path}: its weights do not fit the network it describes") from error
-    # Lightning numbers the epoch a checkpoint was written in, and one is written before the first step.
-    epochs = int(content.get("epoch", 0)) + 1 if content.get("global_step") else 0
-    return Trained(embedder.eval(), spec, epochs)
+    return Trained(embedder.eval(), spec, _whole_epochs(content))
+
+
+def _whole_epochs(content: Mapping[str, Any]) -> int:
+    """How many epochs a checkpoint has behind it; one may be written before the first step or in the midst of one."""
+    try:
+        return int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    except (KeyError, TypeError):  # made by hand; Lightning numbers the epoch that a checkpoint was written in
+        return int(content.get("epoch", 0)) + 1 if content.get("global_step") else 0
 
 
 def _builder(name: str, trust: bool, source: str) -> Callable[..., Backbone]:

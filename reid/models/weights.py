@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,18 @@ def read_any(path: Path, *, option: str) -> Any:
         ) from error
     except Exception as error:  # on damaged bytes torch raises almost anything, IndexError and struct.error among it
         raise UserError(f"{option}={path} is truncated or not a checkpoint") from error
+
+
+def is_sound(path: Path) -> bool:
+    """Whether a file that ``torch.save`` wrote is whole: its parts have the CRC-32 checksums written with them.
+
+    ``torch.load`` does not look at these: a bit that a disk has changed in a tensor would be read as it is.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            return file.testzip() is None
+    except Exception:  # on damaged bytes zipfile raises almost anything
+        return False
 
 
 def read(path: Path, *, option: str) -> dict[str, Tensor]:

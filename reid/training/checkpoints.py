@@ -1,5 +1,6 @@
 """Checkpoints that are either whole or not there."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -9,14 +10,47 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import CheckpointIO
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reid.errors import UserError
 from reid.files import replacing
 from reid.models import weights
+from reid.training import stopping
+
+log = logging.getLogger(__name__)
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 
 class NotFiniteError(UserError):
     """The loss is infinite or NaN."""
+
+
+def newest_sound(folder: Path, *, option: str) -> Path | None:
+    """The last checkpoint in ``folder``, or the one before it if the last is damaged, which is said aloud.
+
+    Returns:
+        None where there is no checkpoint.
+
+    Raises:
+        UserError: all there are are damaged.
+    """
+    there = [path for path in (folder / LAST, folder / PREVIOUS) if path.exists()]
+    for path in there:
+        if weights.is_sound(path):
+            if path.name == PREVIOUS:
+                rank_zero_only(log.warning)(
+                    "%s is %s: going on from the checkpoint before it",
+                    folder / LAST, "damaged (its checksums do not match)" if len(there) > 1 else "missing",
+                )  # fmt: skip
+            return path
+    if there:
+        both = f" and so is {there[1].name}" if len(there) > 1 else " and there is none before it"
+        raise UserError(
+            f"{option}={there[0]} is truncated or damaged (its checksums do not match){both}: nothing to go on from; "
+            "start again in another folder"
+        )
+    return None
 
 
 class AtomicCheckpoints(CheckpointIO):
@@ -41,28 +75,60 @@ class AtomicCheckpoints(CheckpointIO):
 
 class Checkpoints(Checkpoint):
     """``last.ckpt`` after every epoch and once before the first, ``epoch_NNN.ckpt`` at intervals, and ``best.ckpt``
-    where held-out identities are judged.
+    where held-out identities are judged. In the midst of an epoch every so many steps, and when asked to stop.
 
     The one before the first epoch lets a run that is stopped early be resumed. While training goes on the last but one
-    is kept too: if the first step after a checkpoint fails, the weights in it were already spoilt, and ``last.ckpt`` is
-    the one before again.
+    is kept too, whole at every moment: for a disk that damages the last, and if the first step after a checkpoint
+    fails: the weights in it were already spoilt, and ``last.ckpt`` is the one before again. It is removed at the end,
+    once the last is read back and sound.
 
     Args:
         folder: where they go.
         every_n_epochs: spacing of the numbered ones; 0 for none.
+        every_n_steps: spacing of ``last.ckpt`` inside an epoch; 0 for none.
         monitor: metric whose highest value makes ``best.ckpt``; None for none.
+
+    Raises:
+        Stopped: when asked to, after a step or an epoch is saved.
     """
 
-    def __init__(self, folder: Path, *, every_n_epochs: int = 0, monitor: str | None = None) -> None:
-        self.folder, self.every_n_epochs, self.monitor = folder, every_n_epochs, monitor
+    def __init__(
+        self, folder: Path, *, every_n_epochs: int = 0, every_n_steps: int = 0, monitor: str | None = None
+    ) -> None:
+        self.folder, self.every_n_epochs, self.every_n_steps = folder, every_n_epochs, every_n_steps
+        self.monitor = monitor
         self.best: float = float("-inf")
         self.best_epoch: int | None = None
-        self._last, self._previous = folder / "last.ckpt", folder / "previous.ckpt"
-        self._saved_at = -1
+        self._last, self._previous, self._kept = folder / LAST, folder / PREVIOUS, folder / f".{LAST}.kept"
+        self._processes: int | None = None  # that the resumed checkpoint was written by
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        stopping.listen()  # Lightning has just put a handler of its own in place
+        self._step = self._saved_at = trainer.global_step
+        if trainer.is_global_zero:
+            if str(trainer.ckpt_path) == str(self._previous):  # last.ckpt is damaged
+                self._previous.replace(self._last)
+            for left in self.folder.glob(".*"):  # by a process that was killed
+                left.unlink()
+            if self._processes not in (None, trainer.world_size):
+                log.warning(
+                    "begun on %d processes, goes on with %d: the batches over all of them are the same",
+                    self._processes, trainer.world_size,
+                )  # fmt: skip
         if trainer.global_step == 0:
             trainer.save_checkpoint(self._last)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        stepped, self._step = trainer.global_step != self._step, trainer.global_step  # a step may take several batches
+        if not stepped or batch_idx + 1 == trainer.num_training_batches:  # validation and the epoch's end are to come
+            return
+        asked = stopping.agreed(trainer)
+        if asked or (self.every_n_steps and trainer.global_step % self.every_n_steps == 0):
+            self._save(trainer)
+        if asked:
+            raise stopping.Stopped(asked)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -72,10 +138,9 @@ class Checkpoints(Checkpoint):
             trainer.save_checkpoint(self.folder / "best.ckpt")
         if self.every_n_epochs and epoch % self.every_n_epochs == 0:
             trainer.save_checkpoint(self.folder / f"epoch_{epoch:03d}.ckpt")
-        if trainer.is_global_zero:
-            self._keep_previous()
-        trainer.save_checkpoint(self._last)
-        self._saved_at = trainer.global_step
+        self._save(trainer)
+        if asked := stopping.agreed(trainer):
+            raise stopping.Stopped(asked)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         failed = isinstance(exception, NotFiniteError) and trainer.global_step == self._saved_at
@@ -83,18 +148,45 @@ class Checkpoints(Checkpoint):
             self._previous.replace(self._last)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and weights.is_sound(self._last):
             self._previous.unlink(missing_ok=True)
 
-    def _keep_previous(self) -> None:
-        self._previous.unlink(missing_ok=True)
+    def _save(self, trainer: pl.Trainer) -> None:
+        """A new last checkpoint. The one there was becomes the previous one when the new one is whole, not before."""
+        for logger in trainer.loggers:
+            logger.save()  # what a resumed run will not log again must be on the disk
+        first = trainer.is_global_zero
+        if first:
+            self._keep()
         try:
-            os.link(self._last, self._previous)  # last.ckpt is never away, not for a moment
+            trainer.save_checkpoint(self._last)
+        except BaseException:
+            if first:
+                self._kept.unlink(missing_ok=True)
+            raise
+        if first:
+            self._kept.replace(self._previous)
+        self._saved_at = trainer.global_step
+
+    def _keep(self) -> None:
+        self._kept.unlink(missing_ok=True)
+        try:
+            os.link(self._last, self._kept)
         except OSError:  # a file system without links
-            shutil.copyfile(self._last, self._previous)
+            shutil.copyfile(self._last, self._kept)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["processes"] = trainer.world_size
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._processes = checkpoint.get("processes")

@@ -10,6 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import TensorBoardLogger
 from tqdm import tqdm
 
 from reid import files
@@ -18,8 +19,8 @@ from reid import files
 class TrainLog(Callback):
     """One row an epoch into a CSV file: mean losses, learning rate, images/s of the epoch's training, validation.
 
-    Rows of epochs that a resumed run trains again are dropped first, so the file has each epoch once. A row is on
-    the disk before the epoch's checkpoint is.
+    Rows of epochs that a resumed run trains again are dropped first, so the file has each epoch once, and TensorBoard
+    each step. A row is on the disk before the epoch's checkpoint is.
     """
 
     def __init__(self, path: Path, terms: list[str], val_metrics: list[str]) -> None:
@@ -29,24 +30,40 @@ class TrainLog(Callback):
         self.columns = ["epoch", "step", "lr", *self.losses, "images_per_s", "seconds", *self.val]
         self.images_trained = 0
         self.seconds_trained = 0.0
+        self._begin_epoch()
+
+    def _begin_epoch(self) -> None:
+        self._since = time.perf_counter()
+        self._seconds, self._images, self._steps = 0.0, 0, 0
+        self._sums: dict[str, torch.Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The epoch so far, for checkpoints in its midst."""
+        return {"seconds": self._seconds, "images": self._images, "steps": self._steps, "sums": self._sums}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._seconds, self._images = state_dict["seconds"], state_dict["images"]
+        self._steps, self._sums = state_dict["steps"], dict(state_dict["sums"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._step = trainer.global_step
+        self._since = time.perf_counter()
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and trainer.global_step and trainer.is_global_zero:
+                logger.experiment.close()  # the next file tells readers to forget what follows
+                logger.experiment.purge_step = trainer.global_step + 1
         if not trainer.is_global_zero:
             return
         rows = [r for r in read_log(self.path) if int(r["epoch"]) <= trainer.current_epoch]
         files.write_csv(self.path, self.columns, [[row.get(column, "") for column in self.columns] for row in rows])
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._begin = self._end = time.perf_counter()
-        self._images = 0
-        self._sums: dict[str, torch.Tensor] = {}
-        self._batches = 0
+        self._begin_epoch()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._batches += 1
+        self._steps += 1
         self._images += outputs["images"]
         for name in self.losses:
             value = outputs["told"][name]
@@ -55,10 +72,11 @@ class TrainLog(Callback):
         if trainer.logger and fresh and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             values = {f"train/{name}": float(outputs["told"][name]) for name in self.losses}
             trainer.logger.log_metrics({**values, "train/lr": _learning_rate(trainer)}, step=trainer.global_step)
-        self._end = time.perf_counter()
+        now = time.perf_counter()
+        self._seconds, self._since = self._seconds + now - self._since, now
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        seconds = self._end - self._begin  # without validation, which runs after the last batch
+        seconds = self._seconds  # without validation, which runs after the last batch
         self.images_trained += self._images
         self.seconds_trained += seconds
         row: dict[str, Any] = {
@@ -68,7 +86,7 @@ class TrainLog(Callback):
             "images_per_s": f"{self._images / max(seconds, 1e-9):.1f}",
             "seconds": f"{seconds:.2f}",
         }
-        row |= {name: f"{float(total) / self._batches:.5f}" for name, total in self._sums.items()}
+        row |= {name: f"{float(total) / self._steps:.5f}" for name, total in self._sums.items()}
         fresh = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         row |= {
             k: f"{float(trainer.callback_metrics[k]):.5f}" for k in self.val if fresh and k in trainer.callback_metrics

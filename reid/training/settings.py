@@ -41,6 +41,7 @@ class TrainerSettings:
     gradient_clip_val: largest norm of the gradient, or None.
     limit_train_batches: batches in an epoch, or None for all.
     checkpoint_every_n_epochs: how often a numbered checkpoint is kept beside ``last.ckpt``; 0 for never.
+    checkpoint_every_n_steps: how often ``last.ckpt`` is written inside an epoch too; 0 for never.
     val_every_n_epochs: how often the held-out identities are judged.
     log_every_n_steps: spacing of the TensorBoard points.
     profiler: None or ``simple``; writes ``fit-profile.txt`` into the run.
@@ -62,6 +63,7 @@ class TrainerSettings:
     gradient_clip_val: float | None = None
     limit_train_batches: int | None = None
     checkpoint_every_n_epochs: int = 0
+    checkpoint_every_n_steps: int = 0
     val_every_n_epochs: int = 1
     log_every_n_steps: int = 10
     profiler: str | None = None
@@ -190,7 +192,7 @@ def quiet_lightning() -> None:
         ".*tensorboardX.*",
         ".*WeightAveraging doesn't support sharding.*",  # the two are refused
         ".*Grad strides do not match bucket view strides.*",  # of 1x1 kernels, whose strides mean nothing
-        ".*The `srun` command is available on your system but is not used.*",
+        ".*`srun` command is available.*",  # on a login node that trains by itself
         ".*module\\(s\\) in eval mode at the start of training.*",  # frozen stages are meant to be
         ".*Total length of `list` across ranks is zero.*",
         ".*resuming from a checkpoint that ended before the epoch.*",

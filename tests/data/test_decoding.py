@@ -37,9 +37,10 @@ def test_no_more_than_a_few_are_decoded_before_they_are_asked_for(
 ) -> None:
     decoded = []
     monkeypatch.setattr(decoding, "_AHEAD", 3)
+    monkeypatch.setattr(decoding, "_TASK", 2)
     monkeypatch.setattr(decoding, "decode", lambda path, size: decoded.append(path) or decode(path, size))
     assert len(list(itertools.islice(decode_all([records[0].path] * 100, SIZE), 5))) == 5
-    assert len(decoded) <= 5 + 4
+    assert len(decoded) <= 6 + 2 * 4
 
 
 def test_how_fast_it_was_is_told_of_what_takes_long(

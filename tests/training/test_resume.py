@@ -1,5 +1,6 @@
 """A run that is stopped and resumed ends with the bits of one that never was."""
 
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from reid.data.augment import Augment
 from reid.data.datamodule import MakeSampler, ReIDData
 from reid.data.records import Record, Split
 from reid.data.samplers import HardSampler, IdentitySampler
+from reid.training import stopping
 from reid.training.checkpoints import Checkpoints
 from reid.training.module import ReIDModule
 from reid.training.progress import TrainLog, read_log
@@ -49,12 +51,25 @@ class Stop(Callback):
             raise ZeroDivisionError
 
 
+class Ask(Callback):
+    """Sends the process a signal in the midst of a step."""
+
+    def __init__(self, step: int, number: int = signal.SIGUSR1) -> None:
+        self.step, self.number = step, number
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            signal.raise_signal(self.number)
+
+
 def train(
     folder: Path,
     split: Split,
     *,
     epochs: int = 4,
     stop: int | None = None,
+    ask: int | None = None,
+    every: int = 0,
     resume: bool = False,
     ema: bool = False,
     sampler: MakeSampler = IdentitySampler,
@@ -85,13 +100,17 @@ def train(
     )
     callbacks: list[Callback] = [
         TrainLog(folder / "train_log.csv", ["id", "triplet"], ["mAP"]),
-        Checkpoints(folder / "c", every_n_epochs=1, monitor="val_mAP"),
+        Checkpoints(folder / "c", every_n_epochs=1, every_n_steps=every, monitor="val_mAP"),
     ]
     if ema:
         callbacks.insert(0, EMAWeightAveraging(decay=0.9))
     if stop is not None:
         callbacks.append(Stop(stop))
-    fit(folder, net, data, epochs=epochs, callbacks=callbacks, resume=folder / "c" / "last.ckpt" if resume else None)
+    if ask is not None:
+        callbacks.append(Ask(ask))
+    with stopping.listening():
+        last = folder / "c" / "last.ckpt" if resume else None
+        fit(folder, net, data, epochs=epochs, callbacks=callbacks, resume=last)
     return net
 
 
@@ -115,15 +134,24 @@ def same_files(a: Path, b: Path) -> bool:
     return True
 
 
-def check_resumed(tmp_path: Path, split: Split, *, stop: int, **how: Any) -> None:
+def check_resumed(
+    tmp_path: Path, split: Split, *, stop: int | None = None, ask: int | None = None, every: int = 0, **how: Any
+) -> None:
+    """``stop`` is the step before which the run breaks, ``ask`` the one in which it is asked to save and stop."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
     how["schedule"] = lambda done: cosine(done, warmup=0.2)
     expected = train(whole, split, **how)
-    with pytest.raises(ZeroDivisionError):
-        train(broken, split, stop=stop, **how)
-    resumed = train(broken, split, resume=True, **how)
+    with pytest.raises(ZeroDivisionError if ask is None else stopping.Stopped):
+        train(broken, split, stop=stop, ask=ask, every=every, **how)
+    saved_at = torch.load(broken / "c" / "last.ckpt", weights_only=True)["global_step"]
+    if ask is not None:
+        assert saved_at == ask + 1
+    elif every:
+        assert stop is not None
+        assert saved_at == max(stop // every * every, stop // 3 * 3)
+    resumed = train(broken, split, resume=True, every=every, **how)
     for (name, a), b in zip(expected.state_dict().items(), resumed.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
     assert len(losses(whole)) == 4
@@ -134,6 +162,39 @@ def check_resumed(tmp_path: Path, split: Split, *, stop: int, **how: Any) -> Non
 @pytest.mark.parametrize(("stop", "ema"), [(1, False), (3, False), (6, False), (8, False), (11, False), (8, True)])
 def test_run_that_breaks_ends_as_the_unbroken_one(tmp_path: Path, split: Split, stop: int, ema: bool) -> None:
     check_resumed(tmp_path, split, stop=stop, ema=ema)
+
+
+@pytest.mark.parametrize(("ask", "ema"), [(0, False), (1, True), (2, False), (3, False), (7, True), (10, False)])
+def test_run_asked_to_stop_in_an_epoch_ends_as_the_unbroken_one(
+    tmp_path: Path, split: Split, ask: int, ema: bool
+) -> None:
+    check_resumed(tmp_path, split, ask=ask, ema=ema)
+
+
+@pytest.mark.parametrize(("every", "stop"), [(1, 5), (2, 5), (2, 9), (4, 11)])
+def test_run_that_breaks_goes_on_from_a_checkpoint_inside_an_epoch(
+    tmp_path: Path, split: Split, every: int, stop: int
+) -> None:
+    check_resumed(tmp_path, split, stop=stop, every=every)
+
+
+@pytest.mark.parametrize(("sampler", "workers"), [(HARD, 0), (HARD, 2), (IdentitySampler, 2)])
+def test_it_draws_the_rest_of_the_epoch_it_was_asked_to_stop_in(
+    tmp_path: Path, split: Split, sampler: MakeSampler, workers: int
+) -> None:
+    check_resumed(tmp_path, split, ask=4, sampler=sampler, workers=workers)
+
+
+@pytest.mark.parametrize("number", stopping.SIGNALS)
+def test_signals_ask_to_stop_and_the_exit_code_names_them(tmp_path: Path, split: Split, number: int) -> None:
+    before = [signal.getsignal(n) for n in stopping.SIGNALS]
+    data = ReIDData(split, image_size=tiny.SIZE, identities=3, images=2)
+    net = module(embedder=tiny.embedder(7))
+    with pytest.raises(stopping.Stopped) as caught, stopping.listening():
+        fit(tmp_path, net, data, epochs=2, callbacks=[Checkpoints(tmp_path), Ask(1, number)])
+    assert caught.value.code == 128 + number
+    assert [signal.getsignal(n) for n in stopping.SIGNALS] == before
+    fit(tmp_path, module(embedder=tiny.embedder(7)), data, resume=tmp_path / "last.ckpt")  # the request is forgotten
 
 
 @pytest.mark.parametrize("stop", [1, 8])

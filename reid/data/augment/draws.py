@@ -43,10 +43,14 @@ def pick(images: Tensor, index: Tensor) -> Tensor:
 
 
 def put(images: Tensor, index: Tensor, changed: Tensor) -> Tensor:
-    """A copy of ``images`` with ``changed`` in the places ``index`` int64 [b], as fast as ``pick``."""
-    place = torch.arange(len(images), device=images.device)
-    place[index] = len(images) + torch.arange(len(index), device=images.device)
-    return pick(torch.cat([images, changed]), place)
+    """A copy of ``images`` with ``changed`` in the places ``index`` int64 [b], in memory as channels_last."""
+    out = images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
+    new = changed.permute(0, 2, 3, 1)
+    if images.device.type == "cpu":  # NumPy copies an image at a time, PyTorch a byte
+        out.numpy()[index.numpy()] = new.numpy()
+    else:
+        out[index] = new
+    return out.permute(0, 3, 1, 2)
 
 
 def fill_colour(images: Tensor) -> Tensor:

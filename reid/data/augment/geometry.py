@@ -17,8 +17,10 @@ from reid.data.pixels import along_rows
 
 def random_flip(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
     """Mirror each image left to right with probability ``p``."""
-    change = images.flip(-1).sub_(images)  # modulo 256; a CPU chooses bytes with torch.where one by one
-    return torch.addcmul(images, change, chosen(images, p, generator)[:, None, None, None].to(torch.uint8))
+    which = chosen(images, p, generator)
+    if images.device.type == "cpu":
+        return on_chosen(images, which, partial(torch.flip, dims=(-1,)))
+    return torch.where(which[:, None, None, None], images.flip(-1), images)  # to count the chosen ones would wait
 
 
 def random_shift(images: Tensor, p: float, padding: int, generator: torch.Generator) -> Tensor:

@@ -1,8 +1,10 @@
 """Graph sampling: identities that the network takes for one another share a batch."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+import torch
 
 from reid.data.samplers.shared import Batching, EpochSampler, Pictures, check_people, check_shares, members, window
 from reid.errors import UserError
@@ -42,18 +44,28 @@ class HardSampler(EpochSampler):
                 "all of them"
             )
         self._anchors = anchors or len(self._people)
+        self._features: np.ndarray | None = None  # of the epoch that is drawn
+        self._known: np.ndarray | None = None  # of the epoch that a resumed run goes on in
 
     def __len__(self) -> int:
         return self._anchors
 
     def draw(self, epoch: int) -> Iterator[list[tuple[int, int, int]]]:
         """Batches of (identity, epoch, its turn in the epoch), the anchor first and the nearest next."""
-        features = self._embed(self._examples(epoch))
+        self._features = self._embed(self._examples(epoch)) if self._known is None else self._known
+        self._known, features = None, self._features
         turns = np.zeros(len(self._people), np.int64)
         for anchor in window(len(self._people), len(self), epoch, [self.batching.seed, 1]):
             batch = nearest(features, int(anchor), self.batching.identities)
             yield [(int(identity), epoch, int(turns[identity])) for identity in batch]
             turns[batch] += 1
+
+    def state(self) -> dict[str, Any]:
+        """The features: in the midst of an epoch the network has others than it had at the beginning."""
+        return {} if self._features is None else {"features": torch.from_numpy(self._features)}
+
+    def remember(self, state: dict[str, Any]) -> None:
+        self._known = state["features"].numpy() if state else None
 
     def images(self, unit: tuple[int, int, int]) -> np.ndarray:
         """K images of an identity at one of its turns in an epoch, int64 [K]."""

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from math import gcd
 from typing import Any
 
@@ -60,7 +61,7 @@ class EpochSampler(Sampler[list[int]], ABC):
 
     def __init__(self, batching: Batching) -> None:
         self.batching = batching
-        self._epoch = 0
+        self._epoch = self._done = 0
 
     @abstractmethod
     def __len__(self) -> int:
@@ -89,8 +90,20 @@ class EpochSampler(Sampler[list[int]], ABC):
         """Choose the epoch that the next iteration draws; Lightning calls it."""
         self._epoch = epoch
 
+    def skip(self, batches: int) -> None:
+        """Leave out so many batches of the next iteration, which a resumed run has trained on before."""
+        self._done = batches
+
+    def state(self) -> dict[str, Any]:
+        """What ``draw`` needs to draw the same epoch again beside its number, as plain values and tensors."""
+        return {}
+
+    def remember(self, state: dict[str, Any]) -> None:
+        """Take a ``state`` for the next ``draw``."""
+
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in self.draw(self._epoch):
+        done, self._done = self._done, 0
+        for batch in islice(self.draw(self._epoch), done, None):
             yield [int(i) for unit in self.share(batch) for i in self.images(unit)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.evaluation.ranking.scores import Distance, rounded_sums
+from reid.evaluation.ranking.scores import Distance, row_norms
 
 _U = 2.0**-53  # unit roundoff of float64
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
@@ -93,8 +93,7 @@ def _directions(rows: Tensor, tight: bool) -> Tensor:
     """Float64 rows divided by their norms; a row of zeros stays."""
     wide = rows.double()
     if tight:
-        squares = wide.cpu().numpy() ** 2
-        norm = torch.from_numpy(np.sqrt(rounded_sums(squares))).to(rows.device)
+        norm = torch.from_numpy(row_norms(rows.cpu().numpy(), np.arange(len(rows)))).to(rows.device)
     else:
         norm = torch.linalg.vector_norm(wide, dim=1)
     return wide.div_(torch.where(norm > 0, norm, 1)[:, None])

@@ -14,7 +14,7 @@ from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.ranking.frame import Frame
-from reid.evaluation.ranking.scores import Floats, Rows, pair_scores
+from reid.evaluation.ranking.scores import Floats, Rows, pair_scores, row_norms
 
 _QUERIES = 512  # in float64 at a time
 
@@ -37,6 +37,7 @@ class Matches:
     def __init__(self, query: Rows, gallery: Gallery, pairs: Pairs, frame: Frame, block_rows: int) -> None:
         self.query, self._blocks, self._rows = query, gallery, block_rows
         self._frame = frame
+        self._norms: Floats | None = None
         query_of = np.repeat(np.arange(len(query)), np.diff(pairs.starts))[pairs.match]
         self.queries, counts = np.unique(query_of, return_counts=True)
         self.starts = np.concatenate([[0], np.cumsum(counts)])
@@ -75,7 +76,13 @@ class Matches:
         owner = self.owner()
         for (first, rows), these in self._in_blocks(which):
             images, j = rows_at(rows, self.gallery[these] - first)
-            self.defined[these] = pair_scores(self.query, images, self.queries[owner[these]], j, self._frame.distance)
+            i, distance = self.queries[owner[these]], self._frame.distance
+            self.defined[these] = pair_scores(self.query, images, i, j, distance, self._query_norms())
+
+    def _query_norms(self) -> Floats | None:
+        if self._norms is None and self._frame.distance == "cosine":
+            self._norms = row_norms(self.query, np.arange(len(self.query)))
+        return self._norms
 
     def _score(self) -> None:
         owner = self.owner()

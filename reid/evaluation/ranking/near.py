@@ -26,6 +26,7 @@ from reid.evaluation.ranking.scores import Rows, pair_scores, split_sums
 _U = 2.0**-53
 _CROWDED = 2.0**30  # last digits between the scores of a query at most; beyond, the usual way is the shorter
 _TYPICAL = 0.99  # of the rows; the others cost more time and nothing else
+_SMALL = 2**15 - 1  # the largest int16
 _CELLS = 3 * 2**17  # of a tile, 3 MiB
 _NUMBERS = 2**16  # in a float64 array at a time: it stays in the processor's cache
 
@@ -53,9 +54,11 @@ class Side:
         step = max(1, _NUMBERS // rows.shape[1])
         parts = []
         for start in range(0, len(rows), step):
-            part = rows[start : start + step].astype(np.float64)
-            norm = np.sqrt(split_sums(part * part)[0])
-            parts.append((*split_sums(part * middle), norm, np.linalg.norm(part - middle, axis=1)))
+            columns = rows[start : start + step].T.astype(np.float64, order="C")  # as ``split_sums`` wants the terms
+            high, low = split_sums((columns * middle[:, None]).T)
+            norm = np.sqrt(split_sums(np.square(columns).T)[0])
+            away = np.linalg.norm(np.subtract(columns, middle[:, None], out=columns), axis=0)
+            parts.append((high, low, norm, away))
         return cls(rows, *(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
@@ -103,7 +106,10 @@ class Near:
             short = (put(q.rows[a] - self._middle) @ d).add_(of_g).add_(put(q.low[a, None]))
             doubt = torch.addr(doubts, put(q.away[a]), d_doubt)
             scores = (short - doubt).add_(put(q.high[a, None]))
-            i, j = torch.nonzero(short.add_(doubt).add_(put(q.high[a, None])) != scores, as_tuple=True)
+            width_of = short.add_(doubt).add_(put(q.high[a, None])).sub_(scores)  # of the interval: mostly none
+            rows = torch.nonzero(width_of.sum(1))[:, 0]
+            i, j = torch.nonzero(width_of[rows], as_tuple=True)
+            i = rows[i]
             scores.div_(torch.mul(put(q.norm[a, None]), norm, out=doubt))
             scores[i, j] = put(pair_scores(q.rows[a], block.rows, i.cpu().numpy(), j.cpu().numpy(), "cosine"))
             del short, doubt  # nobody needs them while the scores are counted
@@ -114,7 +120,7 @@ def count_near(scores: Tensor, gallery: Ints, matches: Matches, a: slice) -> Non
     """Count a tile of negatives for the matches of the active queries ``a``, all of which are defined.
 
     Args:
-        scores: [n, m] float64, by definition; -inf where a cell plays no part.
+        scores: [n, m] float64, by definition; -inf where a cell plays no part. Not what it was afterwards.
         gallery: [m] the columns' gallery indices, ascending.
         matches: whose ``counted`` grows.
         a: n active queries.
@@ -124,26 +130,47 @@ def count_near(scores: Tensor, gallery: Ints, matches: Matches, a: slice) -> Non
     number = np.arange(lengths.max(initial=0))[:, None]
     there = number < lengths[order]
     which = (starts[order] + number)[there]
+    row = np.broadcast_to(np.arange(len(order)), there.shape)[there]
     score, image = matches.defined[which], matches.gallery[which]
-    limit = np.full(there.shape, np.inf)
-    limit[there] = np.where(image > gallery[-1], score, np.nextafter(score, np.inf))  # of ties, what comes before
-    limits, above = torch.from_numpy(limit).to(scores.device), scores.new_zeros(there.shape)
+    limit = np.where(image > gallery[-1], score, np.nextafter(score, np.inf))  # of ties, what comes before
+    base = matches.defined[starts]
+    kind = _ticks_in(base, limit - base[order][row], len(gallery))
+    if kind is not None:
+        limit, score = ((values - base[order][row]) / _U for values in (limit, score))
+        scores.sub_(torch.from_numpy(base).to(scores.device)[:, None]).mul_(1 / _U)
+        scores = scores.clamp_(-_SMALL, _SMALL).to(kind) if kind == torch.int16 else scores.to(kind)
     tile = scores[torch.from_numpy(order).to(scores.device)]
-    flags = torch.empty_like(tile)  # float64: to sum booleans takes longer
+    padded = np.zeros(there.shape)
+    padded[there] = limit
+    limits, above = torch.from_numpy(padded).to(tile), tile.new_zeros(there.shape)
+    flags = torch.empty_like(tile)  # numbers like the tile's: to write and to sum booleans takes longer
     for r, n in enumerate(there.sum(1).tolist()):
-        above[r, :n] = torch.ge(tile[:n], limits[r, :n, None], out=flags[:n]).sum(1)
+        torch.ge(tile[:n], limits[r, :n, None], out=flags[:n])
+        torch.sum(flags[:n], 1, dtype=flags.dtype, out=above[r, :n])
     matches.counted[which] += above.cpu().numpy()[there].astype(np.int64)
     amid = np.flatnonzero((gallery[0] < image) & (image <= gallery[-1]))
-    row = np.broadcast_to(np.arange(len(order)), there.shape)[there]
+    before = np.searchsorted(gallery, image)
     for part in np.array_split(amid, len(amid) // len(order) + 1):
-        matches.counted[which[part]] += _ties(tile, gallery, row[part], score[part], image[part], flags)
+        matches.counted[which[part]] += _ties(tile, row[part], score[part], before[part], flags)
 
 
-def _ties(tile: Tensor, gallery: Ints, row: Ints, score: Floats, image: Ints, space: Tensor) -> Ints:
-    """How many cells of each row tie with the score in the columns before the image."""
-    at, theirs, before, columns = (
-        torch.from_numpy(values).to(tile.device) for values in (row, score[:, None], image[:, None], gallery)
-    )
+def _ticks_in(base: Floats, limits: Floats, columns: int) -> torch.dtype | None:
+    """The shortest type for scores less the ``base`` of their row, in multiples of 2^-53; None where none will do.
+
+    Near its base a score of about 1 is a whole number of these away, exactly. The type must hold the ``limits`` of the
+    matches and count the ``columns``; cells further away stay further, since rounding and clamping keep order.
+    """
+    furthest = np.abs(limits).max(initial=0.0) / _U
+    if base.min(initial=1.0) < 0.75 or furthest >= 2**24:
+        return None
+    return torch.int16 if max(furthest, columns) < _SMALL - 1 else torch.float32
+
+
+def _ties(tile: Tensor, row: Ints, score: Floats, before: Ints, space: Tensor) -> Ints:
+    """How many cells of each row tie with the score among the first ``before`` columns."""
+    at, theirs, end = (torch.from_numpy(values).to(tile.device) for values in (row, score[:, None], before[:, None]))
     chosen = tile[at]
-    tied = torch.eq(chosen, theirs, out=space[: len(row)])
-    return tied.mul_(torch.lt(columns, before, out=chosen)).sum(1).cpu().numpy().astype(np.int64)
+    tied = torch.eq(chosen, theirs.to(tile), out=space[: len(row)])
+    column = torch.arange(tile.shape[1], device=tile.device).to(tile)
+    before_it = torch.lt(column, end.to(tile), out=chosen)
+    return tied.mul_(before_it).sum(1, dtype=tied.dtype).cpu().numpy().astype(np.int64)

@@ -98,7 +98,7 @@ def match_ranks(
     matches = Matches(query, gallery, pairs, frame, block_rows)
     if not len(matches.queries):
         return matches.ranks(len(query))
-    encoded = _encode(product, (frame.queries(rows) for rows in matches.query_rows(_PART)))
+    encoded = None  # of a collapsed network nobody asks
     blanks = _Blanks(pairs, matches.queries, gallery.device)
     settler = Settler(matches, frame)
     collapsed = frame.tight and distance == "cosine"
@@ -118,6 +118,8 @@ def match_ranks(
                 blanks.tile(a, first, len(rows), kept).blank(tile, -torch.inf)
                 count_near(tile, first + kept, matches, a)
             continue
+        if encoded is None:
+            encoded = _encode(product, (frame.queries(rows) for rows in matches.query_rows(_PART)))
         y, c = frame.gallery(part)
         code = _encode(product, iter(y.split(_PART)), gallery=True)
         columns = Columns(code, c, frame.slack(torch.zeros_like(code.norm), code.norm))

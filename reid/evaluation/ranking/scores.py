@@ -25,8 +25,12 @@ Rows = NDArray[np.float32]
 _NUMBERS = 2**16  # in a float64 array at a time: it stays in the processor's cache
 
 
-def pair_scores(query: Rows, gallery: Rows, i: Ints, j: Ints, distance: Distance) -> Floats:
+def pair_scores(
+    query: Rows, gallery: Rows, i: Ints, j: Ints, distance: Distance, query_norms: Floats | None = None
+) -> Floats:
     """Score ``query[i[n]]`` against ``gallery[j[n]]`` for every n: [N] float64, larger is better.
+
+    ``query_norms`` are those of all queries, for who scores them time and again.
 
     >>> q, g = np.float32([[1, 0]]), np.float32([[3, 4], [0, 0], [-2, 0]])
     >>> pair_scores(q, g, np.array([0, 0, 0]), np.arange(3), "cosine").tolist()
@@ -35,23 +39,25 @@ def pair_scores(query: Rows, gallery: Rows, i: Ints, j: Ints, distance: Distance
     [-20.0, -1.0, -9.0]
     """
     scores, step = np.zeros(len(i)), max(1, _NUMBERS // query.shape[1])
-    norms = [row_norms(rows, which, step) for rows, which in ((query, i), (gallery, j))] if distance == "cosine" else []
+    if distance == "cosine":
+        of_query = row_norms(query, i) if query_norms is None else query_norms[i]
+        norms = of_query * row_norms(gallery, j)
     for start in range(0, len(i), step):
         part = slice(start, start + step)
         q, g = query[i[part]].astype(np.float64), gallery[j[part]].astype(np.float64)
         if distance == "euclidean":
             scores[part] = -rounded_sums(np.square(q - g))
         else:
-            lengths = norms[0][part] * norms[1][part]
-            np.divide(rounded_sums(q * g), lengths, out=scores[part], where=lengths > 0)
+            np.divide(rounded_sums(q * g), norms[part], out=scores[part], where=norms[part] > 0)
     return scores
 
 
-def row_norms(rows: Rows, which: Ints, step: int) -> Floats:
+def row_norms(rows: Rows, which: Ints) -> Floats:
     """The norm of ``rows[which[n]]`` for every n, each row looked at once."""
     used, place = np.unique(which, return_inverse=True)
-    parts = (rows[used[start : start + step]].astype(np.float64) for start in range(0, len(used), step))
-    return np.sqrt(np.concatenate([rounded_sums(part * part) for part in parts] or [np.zeros(0)]))[place]
+    step = max(1, _NUMBERS // rows.shape[1])
+    parts = (rows[used[start : start + step]].T.astype(np.float64, order="C") for start in range(0, len(used), step))
+    return np.sqrt(np.concatenate([rounded_sums(np.square(part).T) for part in parts] or [np.zeros(0)]))[place]
 
 
 def rounded_sums(terms: Floats) -> Floats:
