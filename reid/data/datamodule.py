@@ -135,6 +135,16 @@ class ReIDData(pl.LightningDataModule):
     def steps_per_epoch(self) -> int:
         return len(self.sampler)
 
+    def check_processes(self, world_size: int) -> None:
+        """UserError where a batch cannot be dealt to so many processes in equal shares."""
+        if self._p % world_size:
+            near = [n for n in (self._p // world_size * world_size, -(-self._p // world_size) * world_size) if n]
+            raise UserError(
+                f"data.identities={self._p} identities of a batch cannot be dealt to {world_size} processes in equal "
+                f"shares: choose {' or '.join(map(str, near))}, or another number of processes"
+            )
+        self._sampler(0, world_size)
+
     def train_dataloader(self) -> DataLoader:
         assert self.trainer is not None
         sampler = self._sampler(self.trainer.global_rank, self.trainer.world_size)
@@ -160,12 +170,18 @@ class ReIDData(pl.LightningDataModule):
         self._resumed = state_dict
 
     def val_dataloader(self) -> DataLoader | list:
-        """Query then gallery of the held-out identities in one pass, each image with its index."""
+        """Query then gallery of the held-out identities in one pass, each image with its index.
+
+        Of several processes each takes as many batches, one of those with fewer left the first again.
+        """
         if self.validation is None:
             return []
         self.validation_images = self.open(self.validation.query + self.validation.gallery, "validation")
-        targets = np.arange(len(self.validation_images))
-        return self._loader(_Batches(self.validation_images, targets), batch_size=self.eval_batch, shuffle=False)
+        index = np.arange(len(self.validation_images))
+        batches = [index[at : at + self.eval_batch].tolist() for at in range(0, len(index), self.eval_batch)]
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        dealt = (batches[rank::world_size] + batches[:1])[: -(-len(batches) // world_size)]
+        return self._loader(_Batches(self.validation_images, index), batch_sampler=dealt)
 
     def _loader(self, dataset: _Batches, kind: type[_Loader] = _Loader, **how: object) -> Any:
         height, width = self.image_size

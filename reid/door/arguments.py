@@ -41,7 +41,8 @@ def _arguments(cfg: DictConfig, overrides: list[str], run: RunFolder | None, res
 
     from reid.runs.doctor import labels_line
     from reid.runs.judge import Judging
-    from reid.training.module import check_mix
+    from reid.training.launch import join, on_launched
+    from reid.training.module import check_chunk, check_mix
     from reid.training.settings import TrainerSettings, quiet_lightning
 
     allowed, option = bool(cfg.resume_changes), "run.folder" if cfg.resume == AUTO else "resume"
@@ -61,8 +62,9 @@ def _arguments(cfg: DictConfig, overrides: list[str], run: RunFolder | None, res
     if seed >= 2**32:
         raise UserError(f"seed={seed} must be under 2^32")
     pl.seed_everything(seed, workers=True, verbose=False)
-    settings: TrainerSettings = build(cfg.trainer, "trainer")
+    settings: TrainerSettings = on_launched(build(cfg.trainer, "trainer"))
     device = settings.device  # a missing GPU is told before anything is read
+    join(device)
     split, validation = read_split(cfg.dataset, seed)
     if not split.train:
         raise UserError(f"dataset={split.name} has nothing to train on: judge on it with eval.py dataset=...")
@@ -86,6 +88,7 @@ def _arguments(cfg: DictConfig, overrides: list[str], run: RunFolder | None, res
     _try_to_read(data, targets)
     head: dict[str, Any] = OmegaConf.to_container(cfg.head, resolve=True)  # type: ignore[assignment]
     embedder = _embedder(backbone, head, size, data.num_classes)
+    check_chunk(settings.chunk, embedder)
     _check_sizes_and_cameras(backbone, learning["augment"], split, targets)
     if run and resume and is_first():
         print(f"resuming {run.path} from {resume}: epoch, optimiser, schedule, sampler and random state go on")

@@ -31,6 +31,10 @@ def judging(cfg: DictConfig) -> Callable[[], Any]:
     beside = Beside(cfg.eval.index, cfg.eval.translate, attributes)
     rerank = _rerank(cfg.eval.rerank)
     output = output_file(cfg.output)
+    from reid.training.launch import launched
+
+    if launched() and (cfg.eval.features is not None or cfg.eval.compare is not None):
+        raise UserError("eval.features and eval.compare are work for one process: start them without torchrun and srun")
     if cfg.eval.features is not None:
         return _of_features(cfg, rerank, beside, output)
     if cfg.eval.compare is not None:
@@ -80,9 +84,11 @@ def _of_two(cfg: DictConfig, rerank: Any, beside: Any, output: Path | None) -> C
 
 def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") -> dict[str, Any]:
     """The model, the data and the rules: those of the run or checkpoint where the config says nothing else."""
+    from reid import processes
     from reid.models.checkpoint import load_trained
     from reid.models.embedder import FEATURES
     from reid.runs.judge import Judging
+    from reid.training.launch import join
     from reid.training.settings import device_for
 
     run, told = None, OmegaConf.create()
@@ -101,6 +107,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
         told = stored.config_of(run)
     accelerator = cfg.accelerator or OmegaConf.select(told, "trainer.accelerator") or "auto"
     device = device_for(accelerator, option="accelerator")
+    join(device)
     asked = OmegaConf.create({"image": cfg.image, "data": cfg.data})
     for key, otherwise in {
         "image.cache": "disk",
@@ -131,6 +138,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
             skip_unreadable=asked.data.skip_unreadable,
             bf16=trained.spec["bf16"],
             rerank=rerank,
+            together=processes.count() > 1,
         ),
         "model": model,
         "recorded": run.metrics if run is not None and again else None,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from reid import processes
 from reid.door import check, stored
 from reid.errors import UserError
 from reid.runs.folder import RunFolder
@@ -53,10 +54,21 @@ def known_folder(cfg: DictConfig) -> tuple[RunFolder | None, Path | None]:
 
 
 def new_folder(cfg: DictConfig) -> RunFolder:
-    """A new dated folder; the processes that Lightning starts get that of the first one."""
+    """A new dated folder; other processes get that of the first one."""
     known = os.environ.get(_RUN_DIR)
-    if known and os.environ.get("LOCAL_RANK", "0") != "0":
+    if known and os.environ.get("LOCAL_RANK", "0") != "0" and processes.count() == 1:  # started by Lightning
         return RunFolder(Path(known))
+    made: list[RunFolder] = []  # held by the first
+
+    def make() -> Path:
+        made.append(_made(cfg))
+        return made[0].path
+
+    path = processes.from_first(make)
+    return made[0] if made else RunFolder(path)
+
+
+def _made(cfg: DictConfig) -> RunFolder:
     now = datetime.now()
     name = str(cfg.run.name or f"{cfg.dataset.name}_{cfg.backbone.get('name', 'custom')}")
     if "/" in name:

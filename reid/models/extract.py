@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from reid import processes
 from reid.data.records import Record
 from reid.data.records import camids as camids_of
 from reid.data.store import Images, open_images
@@ -28,6 +29,7 @@ def extract(
     bf16: bool = False,
     view: View = "image",
     normalise: bool = True,
+    together: bool = False,
 ) -> np.ndarray:
     """Embeddings of all ``images`` as float32 [N, D], each of length 1, in order.
 
@@ -38,18 +40,23 @@ def extract(
         view: what the network sees: the image, its mirror image, or both, whose embeddings are added before they are
             brought to length 1 (flip test-time augmentation).
         normalise: False leaves the lengths as the network makes them.
+        together: the processes share the work, all of which must call this. They deal out whole batches, so the bits
+            are those of one process. The result is on the first; the others get [0, D].
     """
     device = torch.device(device)
     embedder = embedder.eval().to(device).to(memory_format=torch.channels_last)
-    features = np.empty((len(images), embedder.dim), np.float32)
     camids = torch.from_numpy(camids_of(images.records)).to(device)
-    for start in range(0, len(images), batch_size):
+    starts, found = range(0, len(images), batch_size), {}
+    for start in starts[processes.rank() :: processes.count()] if together else starts:
         stop = min(start + batch_size, len(images))
         batch = images.load(np.arange(start, stop)).to(device, non_blocking=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             out = _embed(embedder, batch, camids[start:stop], view, normalise)
-        features[start:stop] = out.float().cpu().numpy()
-    return features
+        found[start] = out.float().cpu().numpy()
+    parts = {
+        start: rows for part in (processes.to_first(found) if together else [found]) for start, rows in part.items()
+    }
+    return np.concatenate([np.empty((0, embedder.dim), np.float32), *(parts[start] for start in sorted(parts))])
 
 
 def _embed(embedder: Embedder, batch: Tensor, camids: Tensor, view: View, normalise: bool) -> Tensor:

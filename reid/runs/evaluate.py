@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from reid import files
+from reid import files, processes
 from reid.data.records import camids, pids
 from reid.errors import UserError
 from reid.models.checkpoint import Trained
@@ -38,6 +38,8 @@ def evaluate_again(
         beside: what to show beside the numbers.
         output: a JSON file for the numbers, or None.
 
+    Of several processes the first tells and writes; the others get nothing.
+
     Raises:
         UserError: translation is asked for where tracks are judged, or attributes of one set where there are several.
     """
@@ -46,12 +48,17 @@ def evaluate_again(
     if beside.translate and any(target.pool != "none" for target in targets):
         raise UserError("eval.translate is for images, not for tracks: leave it out, or add eval.pool=none")
     embedder = trained.embedder
+    if processes.rank():
+        for target in targets:
+            target.help_to_judge(embedder, how)
+        return {}
+    several = f" x {processes.count()}" if how.together else ""
     opening = {
         "checkpoint": f"{checkpoint} (epoch {trained.epochs})",
         "net": f"{embedder.backbone.name}, embedding of {embedder.dim}",
         "images": "{}x{}".format(*embedder.image_size),
         "data": "\n".join(f"{t.split.name} in {t.split.root}: {sizes([t])}" for t in targets),
-        "device": f"{how.device}, precision {'bf16' if how.bf16 else '32'}",
+        "device": f"{how.device}{several}, precision {'bf16' if how.bf16 else '32'}",
     }
     print(facts(opening), flush=True)
     told = {"feature": embedder.feature, "split": "test", "model": model}

@@ -28,6 +28,7 @@ class Judging:
 
     ``flip`` adds the embedding of each image's mirror image to its own.
     ``pool`` "track" judges tracks instead of images, each by the mean of its images' embeddings; "none" does not.
+    ``together`` lets all processes make the features; the first then judges, while the others call ``help_to_judge``.
     """
 
     protocol: str
@@ -40,6 +41,7 @@ class Judging:
     flip: bool = False
     pool: str = "none"
     rerank: Rerank | None = None
+    together: bool = False
 
     def rules(self) -> Protocol:
         """The protocol, with what was done to the features in its stamp."""
@@ -95,23 +97,34 @@ class Judgement:
 
 def judge(embedder: Embedder, split: Split, how: Judging) -> Judgement:
     """Extract the features of query and gallery and evaluate them."""
-    parts = []
-    for records in (split.query, split.gallery):
-        images = open_images(records, embedder.image_size, cache=how.cache, skip_unreadable=how.skip_unreadable)
-        pooled = how.pool == "track"
-        features = extract(
-            embedder,
-            images,
-            batch_size=how.batch_size,
-            device=how.device,
-            bf16=how.bf16,
-            view="both" if how.flip else "image",
-            normalise=not pooled,
-        )
-        parts.append(pool_tracks(images, features) if pooled else (images, features))
+    parts = [_features(embedder, records, how) for records in (split.query, split.gallery)]
+    if how.pool == "track":
+        parts = [pool_tracks(*part) for part in parts]
     (query, query_features), (gallery, gallery_features) = parts
     evaluation = score(query_features, gallery_features, query.records, gallery.records, how)
     return Judgement(evaluation, query, gallery, query_features, gallery_features, how)
+
+
+def help_to_judge(embedder: Embedder, split: Split, how: Judging) -> None:
+    """What the other processes do while the first calls ``judge``: their share of the features."""
+    for records in (split.query, split.gallery):
+        _features(embedder, records, how)
+
+
+def _features(embedder: Embedder, records: tuple[Record, ...], how: Judging) -> tuple[Images, np.ndarray]:
+    """The images of some records and their features, not brought to length 1 where tracks are pooled."""
+    images = open_images(records, embedder.image_size, cache=how.cache, skip_unreadable=how.skip_unreadable)
+    features = extract(
+        embedder,
+        images,
+        batch_size=how.batch_size,
+        device=how.device,
+        bf16=how.bf16,
+        view="both" if how.flip else "image",
+        normalise=how.pool != "track",
+        together=how.together,
+    )
+    return images, features
 
 
 def score(

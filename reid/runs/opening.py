@@ -1,10 +1,11 @@
 """What a run says and writes down before its first step."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from reid import files
 from reid.data.datamodule import ReIDData
@@ -55,13 +56,22 @@ def go_on(trainer: pl.Trainer, run: RunFolder, config: str) -> None:
             stale.unlink(missing_ok=True)
 
 
+def learning_rate(optimizer: Callable[..., torch.optim.Optimizer], factor: float, settings: TrainerSettings) -> str:
+    """The learning rate, and whether it is the one that was given."""
+    given = optimizer([torch.nn.Parameter()]).defaults["lr"]
+    if settings.scale_lr_from is None:
+        return f"{given:g} as given, whatever the batch and the number of devices"
+    return f"{given * factor:g}, that is optimizer.lr={given:g} for {settings.scale_lr_from} images x {factor:g}"
+
+
 def summary(
     data: ReIDData,
     targets: Sequence[Target],
     labels: str,
     embedder: Embedder,
     settings: TrainerSettings,
-    precision: str,
+    lr: str,
+    device: str,
     run: RunFolder,
     seed: int,
 ) -> dict[str, str]:
@@ -72,7 +82,13 @@ def summary(
     held = f"; {len({r.pid for r in validation.query})} identities held out to choose on" if validation else ""
     backbone = embedder.backbone
     steps = min(data.steps_per_epoch(), settings.limit_train_batches or data.steps_per_epoch())
-    batch = f"{data.batch_images} images, {steps} steps an epoch, {settings.max_epochs} epochs"
+    batch = (
+        f"{data.batch_images} images, {-(-steps // settings.accumulate)} steps an epoch, {settings.max_epochs} epochs"
+    )
+    if settings.accumulate > 1:
+        batch += f", a step of {settings.accumulate} batches"
+    if settings.chunk is not None:
+        batch += f", {settings.chunk} in memory at a time, which is what BatchNorm in the backbone sees"
     if type(data.sampler) is not IdentitySampler:
         batch += f", drawn by {type(data.sampler).__name__}"
     return {
@@ -84,7 +100,8 @@ def summary(
         "weights": backbone.origin,
         "images": "{}x{}, last map {}x{}".format(*embedder.image_size, *embedder.map_size),
         "batch": batch,
-        "device": f"{settings.device} x {settings.devices}, precision {precision}",
+        "rate": lr,
+        "device": device,
         "seed": f"{seed}, source {git_commit(short=True) or 'outside git'}",
         "run": str(run.path),
     }

@@ -10,7 +10,7 @@ from reid.data.records import Split
 from reid.models.embedder import Embedder
 from reid.report import write_report
 from reid.runs.folder import RunFolder
-from reid.runs.judge import Judgement, Judging, judge, metrics
+from reid.runs.judge import Judgement, Judging, help_to_judge, judge, metrics
 from reid.training.progress import read_log
 
 _PER_QUERY = ["query", "pid", "camid", "AP", "first_match", "last_match"]
@@ -26,7 +26,14 @@ class Target:
 
     def judge(self, embedder: Embedder, how: Judging) -> Judgement:
         """Judge as ``how`` says, by this target's rules."""
-        return judge(embedder, self.split, replace(how, protocol=self.protocol, pool=self.pool))
+        return judge(embedder, self.split, self._how(how))
+
+    def help_to_judge(self, embedder: Embedder, how: Judging) -> None:
+        """What the other processes do while the first judges."""
+        help_to_judge(embedder, self.split, self._how(how))
+
+    def _how(self, how: Judging) -> Judging:
+        return replace(how, protocol=self.protocol, pool=self.pool)
 
     def row(self, judgement: Judgement) -> dict[str, Any]:
         """The numbers of this target, with its name and the number of gallery images."""

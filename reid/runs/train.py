@@ -22,7 +22,7 @@ from reid.models.embedder import Embedder
 from reid.report import facts, metric_table
 from reid.runs.folder import RunFolder
 from reid.runs.judge import Judging, score
-from reid.runs.opening import begin, describe, go_on, summary
+from reid.runs.opening import begin, describe, go_on, learning_rate, summary
 from reid.runs.targets import Target, write_results
 from reid.training import stopping
 from reid.training.allocator import keep_freed_memory
@@ -68,7 +68,7 @@ def train(
     """
     with run:
         bf16, why = use_bf16(settings.precision, settings.device, embedder.backbone)
-        spec, how = {**spec, "bf16": bf16}, replace(how, bf16=bf16)
+        spec, factor = {**spec, "bf16": bf16}, settings.rate_factor(data.batch_images)
         train_log = TrainLog(run.log, list(objective.losses), list(VALIDATION))
         checkpoints = Checkpoints(
             run.checkpoints,
@@ -80,10 +80,14 @@ def train(
         if resume:  # once its checkpoint is read and fits
             callbacks.append(LambdaCallback(on_train_start=lambda trainer, _: go_on(trainer, run, config)))
         trainer = _trainer(run, settings, bf16=bf16, callbacks=callbacks, logger=logger)
+        data.check_processes(trainer.world_size)
+        how = replace(how, bf16=bf16, together=trainer.world_size > 1)
         description = describe(data, targets, run, resumed=resume is not None)
         if settings.channels_last:
             embedder = embedder.to(memory_format=torch.channels_last)
-        told = summary(data, targets, labels, embedder, settings, f"{'bf16' if bf16 else '32'} ({why})", run, seed)
+        device = f"{settings.device} x {trainer.world_size}, precision {'bf16' if bf16 else '32'} ({why})"
+        lr = learning_rate(optimizer, factor, settings)
+        told = summary(data, targets, labels, embedder, settings, lr, device, run, seed)
         if trainer.is_global_zero:
             print(facts(told), flush=True)
             if not resume:
@@ -93,25 +97,30 @@ def train(
             objective,
             optimizer=optimizer,
             layer_decay=layer_decay,
-            schedule=schedule,
+            schedule=lambda done: factor * schedule(done),
             augment=augment,
             mix=mix,
             score=partial(_validate, data, how) if data.validation else None,
             seed=seed,
             spec=spec,
             channels_last=settings.channels_last,
+            chunk=settings.chunk,
+            compile=settings.compile,
         )
         if settings.device.type == "cpu":
             keep_freed_memory()
         started = time.perf_counter()
         _fit(trainer, module, data, run, resume)
         seconds = time.perf_counter() - started
+        chosen = _chosen(run, checkpoints, trainer.current_epoch, settings)
         if not trainer.is_global_zero:
+            trained = load_trained(chosen[0], trust=True).embedder
+            for target in targets:
+                target.help_to_judge(trained, how)
             return {}
         if train_log.seconds_trained:
             rate = train_log.images_trained / train_log.seconds_trained
             told["training"] = f"{seconds:.0f} s, {rate:.0f} images/s in the training steps"
-        chosen = _chosen(run, checkpoints, trainer.current_epoch, settings)
         return _judge(run, targets, how, told, embedder.feature, chosen)
 
 

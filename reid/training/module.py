@@ -1,6 +1,7 @@
 """One training step, and the features of the held-out identities."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,16 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from reid import processes
 from reid.errors import UserError
 from reid.losses.objective import Objective
 from reid.models.backbones.backbone import learning_rates
 from reid.models.embedder import Embedder
+from reid.processes import Shares
 from reid.training.checkpoints import NotFiniteError
+from reid.training.chunks import classify_in_chunks
+from reid.training.compiling import compiled
+from reid.training.fsdp import Sharded
 
 Augmentation = Callable[[Tensor, torch.Generator], Tensor]
 Batch = tuple[Tensor, Tensor, Tensor]  # images uint8 [B, 3, H, W], labels or indices int64 [B], camids int64 [B]
@@ -24,6 +30,10 @@ Score = Callable[[np.ndarray], Mapping[str, float]]
 
 class ReIDModule(pl.LightningModule):
     """An Embedder in training.
+
+    On several processes each embeds its share of the batch, and the losses are those of the whole: what is mined, the
+    loss that is told and the gradient are as on one process. So are the augmented images, since each process draws for
+    the whole batch. Random numbers inside the network, as of dropout, are each process's own.
 
     Args:
         embedder: the network.
@@ -39,9 +49,11 @@ class ReIDModule(pl.LightningModule):
             numbers as one that was never stopped.
         spec: plain values that rebuild the embedder; written into every checkpoint.
         channels_last: memory format of the images.
+        chunk: images whose activations are kept at a time, see ``classify_in_chunks``; None keeps those of all.
+        compile: whether ``torch.compile`` makes the forward and backward pass.
 
     Raises:
-        UserError: ``mix`` and an objective that it does not suit.
+        UserError: ``mix`` and an objective that it does not suit, or ``chunk`` and auxiliary classifiers.
     """
 
     def __init__(
@@ -58,9 +70,12 @@ class ReIDModule(pl.LightningModule):
         seed: int = 0,
         spec: Mapping[str, Any] | None = None,
         channels_last: bool = True,
+        chunk: int | None = None,
+        compile: bool = False,
     ) -> None:
         super().__init__()
         check_mix(mix, objective)
+        check_chunk(chunk, embedder)
         if "logits" not in objective.input.values():  # nothing would train them, and DistributedDataParallel minds
             embedder.bnneck.requires_grad_(False)
             embedder.classifier.requires_grad_(False)
@@ -71,16 +86,15 @@ class ReIDModule(pl.LightningModule):
         self._layer_decay = layer_decay
         self._seed, self._spec = seed, dict(spec or {})
         self._format = torch.channels_last if channels_last else torch.contiguous_format
-        self._found: list[Tensor] = []
+        self._found: list[tuple[Tensor, Tensor]] = []
+        self._chunk, self._compile = chunk, compile
 
-    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         images, labels, camids = batch
-        if self._augment is not None:
-            images = self._augment(images, self._generator(2, self.global_step))
-        if self._mix is not None:
-            classes = self.embedder.classifier.out_features
-            images, labels = self._mix(images, labels, classes, self._generator(3, self.global_step))
-        feature, logits, side = self.embedder.classify(images.contiguous(memory_format=self._format), camids)
+        shares = Shares.of(images)
+        images, labels = self._drawn(images, labels, shares, batch_idx)
+        feature, logits, side = self._classify(images.contiguous(memory_format=self._format), camids)
+        feature, logits, *side = shares.join_all([feature, logits, *side])
         loss, terms = self.objective(feature, logits, labels, side)
         if not torch.isfinite(loss):
             raise NotFiniteError(
@@ -88,7 +102,38 @@ class ReIDModule(pl.LightningModule):
                 f"(step {self.global_step + 1}): "
                 "the last good checkpoint is kept; start again with a lower optimizer.lr or with trainer.precision=32"
             )
-        return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
+        told = {name: value.detach() for name, value in {"loss": loss, **terms}.items()}
+        return {"loss": loss * self._weight(batch_idx), "told": told, "images": sum(shares.sizes)}
+
+    def _drawn(self, images: Tensor, labels: Tensor, shares: Shares, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """This process's images and the labels of the whole batch, after augmentation and mix of the whole batch."""
+        labels = shares.join(labels)
+        if self._augment is None and self._mix is None:
+            return images, labels
+        images = shares.join(images)
+        if self._augment is not None:
+            images = self._augment(images, self._generator(2, batch_idx))
+        if self._mix is not None:
+            images, labels = self._mix(
+                images, labels, self.embedder.classifier.out_features, self._generator(3, batch_idx)
+            )
+        return shares.own(images), labels
+
+    def _weight(self, batch_idx: int) -> float:
+        """Lightning divides each loss by the number of batches in a step, of which the last of an epoch may have
+        fewer: what makes its mean right."""
+        every = self.trainer.accumulate_grad_batches
+        left = int(self.trainer.num_training_batches) - (batch_idx - batch_idx % every)
+        return every / min(every, left)
+
+    def configure_model(self) -> None:
+        if isinstance(self.trainer.strategy, Sharded):
+            self.trainer.strategy.shard(self.embedder)
+        self._classify: Callable[..., Any] = self.embedder.classify
+        if self._chunk is not None:
+            self._classify = partial(classify_in_chunks, self.embedder, size=self._chunk)
+        elif self._compile:
+            self._classify = compiled(self.embedder)
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer([p for p in self.parameters() if p.requires_grad])
@@ -113,16 +158,22 @@ class ReIDModule(pl.LightningModule):
             group["lr"] = rate * scheduler.lr_lambdas[0](scheduler.last_epoch)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        torch.manual_seed(self._derive(1, self.global_step))  # each step: a loader takes numbers of its own in between
+        # each step: a loader takes numbers of its own in between
+        torch.manual_seed(self._derive(1, batch_idx, self.global_rank))
+
+    def on_validation_epoch_start(self) -> None:
+        for buffer in self.embedder.buffers():  # statistics of BatchNorm are each process's own; the first's are saved
+            processes.as_first(buffer)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._found.append(self._features(batch))
+        self._found.append((batch[1].cpu(), self._features(batch)))
 
     def on_validation_epoch_end(self) -> None:
-        features = torch.cat(self._found).numpy()
-        self._found.clear()
-        if self._score is not None and not self.trainer.sanity_checking:
-            self.log_dict({f"val_{k}": float(v) for k, v in self._score(features).items()})
+        found, self._found = self._found, []
+        parts = [pair for part in processes.to_first(found) for pair in part]  # of all images, by their index
+        if (score := self._score) is not None and not self.trainer.sanity_checking:
+            metrics = processes.from_first(lambda: {f"val_{k}": float(v) for k, v in score(in_order(parts)).items()})
+            self.log_dict(metrics)
 
     @torch.no_grad()
     def embed(self, batches: Iterable[Batch]) -> np.ndarray:
@@ -148,12 +199,28 @@ class ReIDModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["reid"] = self._spec
 
-    def _generator(self, stream: int, count: int) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(self._derive(stream, count))
+    def _generator(self, stream: int, batch_idx: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(self._derive(stream, batch_idx))
 
-    def _derive(self, stream: int, count: int) -> int:
-        words = [self._seed, stream, count, self.global_rank]
-        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+    def _derive(self, stream: int, batch_idx: int, rank: int = 0) -> int:
+        words = [self._seed, stream, self.global_step, rank]
+        later = batch_idx % self.trainer.accumulate_grad_batches  # a step of several batches
+        state = np.random.SeedSequence(words, spawn_key=(later,) if later else ())
+        return int(state.generate_state(1, np.uint64)[0] >> 1)
+
+
+def in_order(parts: Sequence[tuple[Tensor, Tensor]]) -> np.ndarray:
+    """(indices int64 [b], features [b, D]) that hold 0..N-1, in any order and some twice -> float32 [N, D]."""
+    index, features = (torch.cat(column) for column in zip(*parts, strict=True))
+    ordered = features.new_empty(int(index.max()) + 1, features.shape[1])
+    ordered[index] = features
+    return ordered.numpy()
+
+
+def check_chunk(chunk: int | None, embedder: Embedder) -> None:
+    """UserError where ``chunk`` is given and the network has auxiliary classifiers, which chunks leave out."""
+    if chunk is not None and embedder.sides:
+        raise UserError("trainer.chunk and backbone.auxiliary do not go together: choose one")
 
 
 def check_mix(mix: Mix | None, objective: Objective) -> None:

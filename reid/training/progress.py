@@ -46,6 +46,7 @@ class TrainLog(Callback):
         self._steps, self._sums = state_dict["steps"], dict(state_dict["sums"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._step = trainer.global_step
         self._since = time.perf_counter()
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and trainer.global_step and trainer.is_global_zero:
@@ -63,12 +64,13 @@ class TrainLog(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._steps += 1
-        self._images += len(batch[1]) * trainer.world_size
+        self._images += outputs["images"]
         for name in self.losses:
-            value = outputs[name].detach()
+            value = outputs["told"][name]
             self._sums[name] = self._sums[name] + value if name in self._sums else value
-        if trainer.logger and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-            values = {f"train/{name}": float(outputs[name]) for name in self.losses}
+        fresh, self._step = trainer.global_step != self._step, trainer.global_step  # a step may take several batches
+        if trainer.logger and fresh and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            values = {f"train/{name}": float(outputs["told"][name]) for name in self.losses}
             trainer.logger.log_metrics({**values, "train/lr": _learning_rate(trainer)}, step=trainer.global_step)
         now = time.perf_counter()
         self._seconds, self._since = self._seconds + now - self._since, now
@@ -120,12 +122,12 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._images += len(batch[1]) * trainer.world_size
-        self._last = outputs
+        self._images += outputs["images"]
+        self._last = outputs["told"]
         if not self._bar.disable:
             self._bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
             self._bar.set_postfix_str(f"{self._losses()} {self._images_per_s():.0f} images/s", refresh=False)
-            self._bar.update()
+            self._bar.update(trainer.global_step - self._bar.n)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero or sys.stderr.isatty():

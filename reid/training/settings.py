@@ -13,15 +13,28 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from reid.errors import UserError
+from reid.training.fsdp import Sharded
+from reid.training.launch import cluster
+from reid.training.sync_batchnorm import SyncBatchNorms
 
 PRECISIONS = ("auto", "32", "bf16")
+_AT_LEAST_1 = (
+    "max_epochs", "num_nodes", "accumulate", "chunk", "scale_lr_from", "limit_train_batches", "val_every_n_epochs",
+    "log_every_n_steps",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TrainerSettings:
     """Attributes:
     max_epochs: epochs in all; a resumed run goes on up to this number.
-    accelerator, devices, num_nodes, strategy, sync_batchnorm: as in Lightning's Trainer.
+    accelerator, devices, num_nodes, strategy: as in Lightning's Trainer; ``fsdp`` is ``reid.training.fsdp.Sharded``.
+    sync_batchnorm: BatchNorm over the images of all processes, where each has its own otherwise; also on CPUs.
+    accumulate: batches of P x K whose mean gradient makes a step.
+    chunk: images whose activations are kept at a time, or None for all; see ``reid.training.chunks``.
+    scale_lr_from: the number of images in a step that ``optimizer.lr`` is meant for, to scale it to the number here
+        (Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.1); None takes the rate as it is.
+    compile: whether ``torch.compile`` makes the training step's network.
     precision: ``32``, ``bf16`` (autocast; losses and metrics stay in float32), or ``auto``.
     channels_last: memory format of network and images.
     ema: decay of an exponential moving average of the weights, which then is the reported model; None for none.
@@ -40,6 +53,10 @@ class TrainerSettings:
     num_nodes: int = 1
     strategy: str = "auto"
     sync_batchnorm: bool = False
+    accumulate: int = 1
+    chunk: int | None = None
+    scale_lr_from: int | None = None
+    compile: bool = False
     precision: str | int = "auto"
     channels_last: bool = True
     ema: float | None = None
@@ -54,9 +71,14 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         if str(self.precision) not in PRECISIONS:
             raise UserError(f"trainer.precision={self.precision} is unknown: choose one of {', '.join(PRECISIONS)}")
-        for key in ("max_epochs", "limit_train_batches", "val_every_n_epochs", "log_every_n_steps"):
+        for key in _AT_LEAST_1:
             if (given := getattr(self, key)) is not None and given < 1:
                 raise UserError(f"trainer.{key}={given} must be at least 1")
+        if self.chunk is not None and self.sync_batchnorm:
+            raise UserError(
+                f"trainer.chunk={self.chunk} lets BatchNorm see a chunk at a time, trainer.sync_batchnorm=true all "
+                "images at once: choose one"
+            )
         if self.gradient_clip_val is not None and self.gradient_clip_val <= 0:
             raise UserError(f"trainer.gradient_clip_val={self.gradient_clip_val} must be above 0, or null")
         if self.ema is not None and not 0 < self.ema < 1:
@@ -64,10 +86,19 @@ class TrainerSettings:
         if self.profiler not in (None, "simple"):
             raise UserError(f"trainer.profiler={self.profiler} is unknown: choose simple or null")
 
+        if self.chunk is not None and self.compile:
+            raise UserError("trainer.chunk and trainer.compile do not go together: choose one")
+        if self.strategy == "fsdp" and (other := [k for k in ("ema", "chunk", "compile") if getattr(self, k)]):
+            raise UserError(f"trainer.strategy=fsdp and trainer.{other[0]} do not go together: choose one")
+
     @property
     def device(self) -> torch.device:
         """Where one process computes."""
         return device_for(self.accelerator)
+
+    def rate_factor(self, batch_images: int) -> float:
+        """What ``optimizer.lr`` is multiplied by, where a batch has so many images over all processes."""
+        return batch_images * self.accumulate / self.scale_lr_from if self.scale_lr_from else 1.0
 
 
 def device_for(accelerator: str, *, option: str = "trainer.accelerator") -> torch.device:
@@ -115,7 +146,7 @@ def build_trainer(
 ) -> pl.Trainer:
     """Lightning's Trainer for these settings; UserError where the machine cannot do what they ask."""
     quiet_lightning()
-    profiler = None
+    profiler, norms = None, SyncBatchNorms(settings.device) if settings.sync_batchnorm else None
     if settings.profiler == "simple":
         from pytorch_lightning.profilers import SimpleProfiler
 
@@ -126,8 +157,8 @@ def build_trainer(
             accelerator="gpu" if settings.device.type == "cuda" else "cpu",
             devices=settings.devices,
             num_nodes=settings.num_nodes,
-            strategy=settings.strategy,
-            sync_batchnorm=settings.sync_batchnorm,
+            strategy=Sharded(norms) if settings.strategy == "fsdp" else settings.strategy,
+            accumulate_grad_batches=settings.accumulate,
             precision="bf16-mixed" if bf16 else "32-true",
             max_epochs=settings.max_epochs,
             gradient_clip_val=settings.gradient_clip_val,
@@ -140,7 +171,7 @@ def build_trainer(
             enable_model_summary=False,
             enable_checkpointing=any(isinstance(c, Checkpoint) for c in callbacks),
             callbacks=list(callbacks),
-            plugins=list(plugins),
+            plugins=[*plugins, *cluster(), *([norms] if norms else [])],
             logger=logger,
             profiler=profiler,
         )
@@ -159,9 +190,12 @@ def quiet_lightning() -> None:
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*Detected call of `lr_scheduler.step\\(\\)` before.*",
         ".*tensorboardX.*",
+        ".*WeightAveraging doesn't support sharding.*",  # the two are refused
+        ".*Grad strides do not match bucket view strides.*",  # of 1x1 kernels, whose strides mean nothing
         ".*`srun` command is available.*",  # on a login node that trains by itself
         ".*module\\(s\\) in eval mode at the start of training.*",  # frozen stages are meant to be
         ".*Total length of `list` across ranks is zero.*",
         ".*resuming from a checkpoint that ended before the epoch.*",
+        ".*It is recommended to use `self.log.*sync_dist=True.*",  # the numbers of the first process are those of all
     ):
         warnings.filterwarnings("ignore", message)

@@ -248,7 +248,10 @@ def test_validation_scores_the_embeddings_of_all_images_in_order(tmp_path: Path)
         return {"mAP": 0.25, "rank-1": 0.5}
 
     net = module(embedder=tiny.embedder(dropout=0.5), score=score)
-    validation = [(tiny.images(n, seed=50 + n), torch.arange(n), torch.ones(n).long()) for n in (5, 3)]
+    validation = [
+        (tiny.images(len(at), seed=50 + len(at)), torch.tensor(at), torch.ones(len(at)).long())
+        for at in (range(5), range(5, 8))
+    ]
     trainer = fit(tmp_path, net, batches(2), epochs=2, validation=validation)
     assert len(found) == 2  # no epoch sees the images of the one before
     assert found[1].dtype == np.float32

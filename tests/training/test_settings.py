@@ -29,6 +29,12 @@ def test_bad_options_are_told(option: dict[str, Any], message: str) -> None:
         TrainerSettings(**{"max_epochs": 1, **option})
 
 
+def test_rate_is_as_given_or_in_proportion_to_the_images_of_a_step() -> None:
+    assert TrainerSettings(max_epochs=1, accumulate=4).rate_factor(64) == 1
+    assert TrainerSettings(max_epochs=1, scale_lr_from=64).rate_factor(128) == 2
+    assert TrainerSettings(max_epochs=1, scale_lr_from=64, accumulate=3).rate_factor(32) == 1.5
+
+
 @pytest.mark.parametrize("precision", ["auto", "32", 32, "bf16"])  # YAML reads 32 as a number
 def test_good_options_are_taken(precision: str | int) -> None:
     TrainerSettings(max_epochs=1, precision=precision, ema=0.999, limit_train_batches=1, profiler="simple")

@@ -50,10 +50,6 @@ class SetSampler(IdentitySampler):
         lined_up = [self._line_up(number, epoch, rng) for number in rng.permutation(len(self._sets))]
         yield from np.array_split(np.stack(lined_up, axis=1).reshape(-1, 2), len(self))
 
-    def share(self, batch: Units) -> Units:
-        """A part of the batch without gaps, in which the sets are balanced too."""
-        return np.array_split(batch, self.batching.world_size)[self.batching.rank]
-
     def _line_up(self, number: int, epoch: int, rng: np.random.Generator) -> np.ndarray:
         """(identity, its turn) of a set for the whole epoch, in an order that is repeated to the end: int64 [most, 2].
 

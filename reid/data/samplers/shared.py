@@ -76,8 +76,10 @@ class EpochSampler(Sampler[list[int]], ABC):
         return unit
 
     def share(self, batch: Units) -> Units:
-        """The entries of a batch that this process takes."""
-        return batch[self.batching.rank :: self.batching.world_size]
+        """The entries of a batch that this process takes: a part without gaps, so that the shares of the processes one
+        after the other are the batch of one process."""
+        rank, world_size = self.batching.rank, self.batching.world_size
+        return batch[len(batch) * rank // world_size : len(batch) * (rank + 1) // world_size]
 
     @property
     def sampler(self) -> "EpochSampler":

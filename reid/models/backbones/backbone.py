@@ -176,11 +176,11 @@ def _flat(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
 
 
 def _contexts(part: Sequence[nn.Module]) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    return nullcontext(), _keep_statistics(part)
+    return nullcontext(), keep_statistics(part)
 
 
 @contextmanager
-def _keep_statistics(modules: Sequence[nn.Module]) -> Iterator[None]:
+def keep_statistics(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Batch normalisation sees its batch twice, and must move its statistics once."""
     norms = [m for module in modules for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]

@@ -1,0 +1,46 @@
+"""Runs of two processes on this CPU, started as users start them."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from cli.entry import Outcome, in_process, in_subprocess, small
+
+CPU = ("trainer.accelerator=cpu", "data.identities=2")
+
+
+def torchrun(script: str, *arguments: str) -> Outcome:
+    return in_subprocess("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", script, *arguments)
+
+
+def folders(work: Path) -> list[Path]:
+    return list((work / "runs").glob("*/*"))
+
+
+def check_whole(outcome: Outcome, work: Path) -> None:
+    """One run folder, each epoch told once, and one process finds the numbers that two have found."""
+    outcome.check()
+    (run,) = folders(work)
+    assert outcome.run == run
+    assert outcome.out.count("mAP") == 1
+    with (run / "train_log.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+    again = in_process("eval.py", f"run={run}").check()
+    assert f"the same as in {run / 'metrics.json'}" in again.out
+
+
+def test_torchrun_trains_into_one_folder_and_judges_as_one_process(toy: Path, tmp_path: Path) -> None:
+    check_whole(torchrun("train.py", *small(toy, tmp_path, *CPU, "dataset.val_fraction=0.25")), tmp_path)
+    (run,) = folders(tmp_path)
+    told = torchrun("eval.py", f"run={run}", f"output={tmp_path / 'two.json'}").check()
+    assert told.out.count("the same as in") == 1
+    assert (
+        json.loads((tmp_path / "two.json").read_text())["mAP"] == json.loads((run / "metrics.json").read_text())["mAP"]
+    )
+
+
+@pytest.mark.slow
+def test_processes_that_lightning_starts_do_the_same(toy: Path, tmp_path: Path) -> None:
+    given = ("trainer.devices=2", "trainer.sync_batchnorm=true")
+    check_whole(in_subprocess("train.py", *small(toy, tmp_path, *CPU, *given)), tmp_path)
