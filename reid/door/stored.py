@@ -17,7 +17,7 @@ _MAY_CHANGE = (  # the beginnings of keys that do not touch what is learnt from 
     "resume", "run.", "logger", "eval.", "image.cache", "data.workers", "dataset.root", "dataset.strict",
     "backbone.pretrained", "backbone.weights", "backbone.checkpointing", "trainer.max_epochs", "trainer.accelerator",
     "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.checkpoint_", "trainer.val_every",
-    "trainer.log_every", "trainer.profiler",
+    "trainer.log_every", "trainer.profiler", "trainer.on_nan", "trainer.nan_", "trainer.spike",
 )  # fmt: skip
 
 

@@ -72,6 +72,7 @@ class ReIDModule(pl.LightningModule):
         self._seed, self._spec = seed, dict(spec or {})
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._found: list[Tensor] = []
+        self.rate = 1.0  # on the learning rate, below 1 after a rollback; set before training starts
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         images, labels, camids = batch
@@ -85,8 +86,8 @@ class ReIDModule(pl.LightningModule):
         if not torch.isfinite(loss):
             raise NotFiniteError(
                 f"the loss is {loss.item()} at epoch {self.current_epoch + 1}, batch {batch_idx + 1} "
-                f"(step {self.global_step + 1}): "
-                "the last good checkpoint is kept; start again with a lower optimizer.lr or with trainer.precision=32"
+                f"(step {self.global_step + 1})",
+                "start again with a lower optimizer.lr, with trainer.precision=32 or with trainer.on_nan=rollback",
             )
         return {"loss": loss, **{name: term.detach() for name, term in terms.items()}}
 
@@ -95,7 +96,7 @@ class ReIDModule(pl.LightningModule):
         if self._layer_decay != 1:
             optimizer = self._optimizer(self._groups(float(optimizer.defaults["lr"])))
         total = max(1, int(self.trainer.estimated_stepping_batches))
-        scheduler = LambdaLR(optimizer, lambda step: self._schedule(min(step / total, 1.0)))
+        scheduler = LambdaLR(optimizer, lambda step: self.rate * self._schedule(min(step / total, 1.0)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _groups(self, rate: float) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ class TrainLog(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since = time.perf_counter()
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger) and trainer.global_step and trainer.is_global_zero:
+            if isinstance(logger, TensorBoardLogger) and trainer.ckpt_path and trainer.is_global_zero:
                 logger.experiment.close()  # the next file tells readers to forget what follows
                 logger.experiment.purge_step = trainer.global_step + 1
         if not trainer.is_global_zero:

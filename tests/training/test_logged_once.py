@@ -1,0 +1,54 @@
+"""A run that breaks and is resumed has each line of its logs once, and none is missing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_training import batches, module
+
+from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
+from reid.training.progress import TrainLog, read_log
+from reid.training.settings import TrainerSettings, build_trainer
+
+
+class Break(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            trainer.logger.experiment.flush()  # type: ignore[union-attr]  # what is on the disk will be logged again
+            raise ZeroDivisionError
+
+
+def train(folder: Path, *, stop: int | None = None, resume: bool = False) -> None:
+    callbacks = [TrainLog(folder / "train_log.csv", ["id", "triplet"], []), Checkpoints(folder, every_n_steps=2)]
+    trainer = build_trainer(
+        TrainerSettings(max_epochs=4, accelerator="cpu", log_every_n_steps=1),
+        root=str(folder),
+        bf16=False,
+        callbacks=[*callbacks, *([Break(stop)] if stop is not None else [])],
+        plugins=[AtomicCheckpoints()],
+        logger=TensorBoardLogger(folder, name="tensorboard", version=""),
+    )
+    trainer.fit(module(), batches(3), ckpt_path=folder / "last.ckpt" if resume else None, weights_only=True)
+
+
+def points(folder: Path) -> dict[str, list[int]]:
+    reader = EventAccumulator(str(folder / "tensorboard"))
+    reader.Reload()
+    return {tag: [event.step for event in reader.Scalars(tag)] for tag in reader.Tags()["scalars"]}
+
+
+def test_each_step_is_in_tensorboard_once_and_each_epoch_in_the_table(tmp_path: Path) -> None:
+    for stop in (2, 3, 8, 11):
+        with pytest.raises(ZeroDivisionError):
+            train(tmp_path, stop=stop, resume=stop > 2)
+    train(tmp_path, resume=True)
+    every = list(range(1, 13))
+    assert points(tmp_path) == {f"train/{name}": every for name in ("loss", "id", "triplet", "lr")}
+    assert [row["epoch"] for row in read_log(tmp_path / "train_log.csv")] == ["1", "2", "3", "4"]
