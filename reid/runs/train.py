@@ -26,6 +26,7 @@ from reid.runs.opening import begin, describe, go_on, summary
 from reid.runs.targets import Target, write_results
 from reid.training import stopping
 from reid.training.allocator import keep_freed_memory
+from reid.training.averaging import MovingAverage
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints, NotFiniteError
 from reid.training.module import Augmentation, Mix, ReIDModule
 from reid.training.progress import Progress, TrainLog
@@ -127,9 +128,7 @@ def _trainer(
     logger: Callable[..., Any] | None,
 ) -> pl.Trainer:
     if settings.ema is not None:
-        from pytorch_lightning.callbacks import EMAWeightAveraging
-
-        callbacks = [EMAWeightAveraging(decay=settings.ema), *callbacks]
+        callbacks = [MovingAverage(decay=settings.ema), *callbacks]
     return build_trainer(
         settings,
         root=str(run.path),

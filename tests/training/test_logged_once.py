@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_training import batches, module
+from torch.utils.data import DataLoader
 
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
 from reid.training.progress import TrainLog, read_log
@@ -35,7 +36,8 @@ def train(folder: Path, *, stop: int | None = None, resume: bool = False) -> Non
         plugins=[AtomicCheckpoints()],
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
     )
-    trainer.fit(module(), batches(3), ckpt_path=folder / "last.ckpt" if resume else None, weights_only=True)
+    data = DataLoader(batches(3), batch_size=None)  # type: ignore[arg-type]
+    trainer.fit(module(), data, ckpt_path=folder / "last.ckpt" if resume else None, weights_only=True)
 
 
 def points(folder: Path) -> dict[str, list[int]]:
