@@ -78,9 +78,8 @@ def main() -> None:
     steps = [b - a for a, b in zip(times.ends[WARM_UP:], times.ends[WARM_UP + 1 :], strict=False)]
     step, save = statistics.median(steps), statistics.median(times.seconds)
     print(f"{asked.backbone} on {settings.device}, {'bf16' if bf16 else '32'}: {step:.3f} s a step of 64 images")
-    print(
-        f"checkpoint of {size / 1e6:.0f} MB: {save:.2f} s (from {min(times.seconds):.2f} to {max(times.seconds):.2f})"
-    )
+    spread = f"{min(times.seconds):.2f} to {max(times.seconds):.2f}"
+    print(f"checkpoint of {size / 1e6:.0f} MB: {save:.2f} s ({spread})")
     print(f"share of an epoch of {asked.steps} steps: {save / (step * asked.steps + save):.1%}")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 import random
 import runpy
@@ -209,6 +210,7 @@ def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
 
     if not (run / "tensorboard").is_dir():
         return {}
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells what it purges
     reader = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
     reader.Reload()
     return {tag: [(e.step, e.value) for e in reader.Scalars(tag)] for tag in reader.Tags()["scalars"]}

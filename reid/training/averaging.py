@@ -14,11 +14,14 @@ class MovingAverage(EMAWeightAveraging):
     these too: 0.9 c + 0.1 c is not c to the last bit, so a resumed run, which begins with c again, would differ.
     """
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        kept = pl_module.state_dict().keys()
+        self._constants = [name for name, _ in pl_module.named_buffers() if name not in kept]
+
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *step: Any) -> None:
         super().on_train_batch_end(trainer, pl_module, *step)
         assert self._average_model is not None
-        average, kept = self._average_model.module, pl_module.state_dict().keys()
         with torch.no_grad():
-            for name, buffer in pl_module.named_buffers():
-                if name not in kept:
-                    average.get_buffer(name).copy_(buffer)
+            for name in self._constants:
+                self._average_model.module.get_buffer(name).copy_(pl_module.get_buffer(name))
