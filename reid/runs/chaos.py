@@ -145,7 +145,7 @@ def _strike(pid: int, run: Path, kill: Kill, output: Path) -> Met | None:
     began, wanted = time.monotonic(), 0.0 if kill.kind == "start" else None
     before = _changed(run)
     while True:
-        if wanted is None and (_partial(run) if kill.kind == "write" else _changed(run) != before):
+        if wanted is None and (_partial(run, pid) if kill.kind == "write" else _changed(run) != before):
             wanted = time.monotonic() - began
         if wanted is not None and time.monotonic() - began >= wanted + kill.delay:
             os.kill(pid, kill.signal)
@@ -154,7 +154,7 @@ def _strike(pid: int, run: Path, kill: Kill, output: Path) -> Met | None:
                 if code:
                     raise UserError(f"a training met by {kill.signal.name} ended with {code}: see {output}")
                 return None
-            return Met(kill, _step(run), bool(_partial(run)))
+            return Met(kill, _step(run), _partial(run, pid))
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             if code := os.waitstatus_to_exitcode(status):
@@ -163,8 +163,9 @@ def _strike(pid: int, run: Path, kill: Kill, output: Path) -> Met | None:
         time.sleep(0.001)
 
 
-def _partial(run: Path) -> list[Path]:
-    return list((run / "checkpoints").glob(".*.partial"))
+def _partial(run: Path, pid: int) -> bool:
+    """Whether this process is writing a checkpoint, or was when it was killed."""
+    return any((run / "checkpoints").glob(f".*.{pid}.partial"))
 
 
 def _changed(run: Path) -> tuple[float, ...]:
@@ -190,9 +191,9 @@ def differences(a: Path, b: Path) -> dict[str, str | None]:
         one, two = (_checkpoint(run / "checkpoints" / name) for run in (a, b))
         for part in sorted({*one, *two} - {"callbacks", "loops", "hparams_name", "hyper_parameters"}):
             found[f"{name} {part}"] = _difference(one.get(part), two.get(part))
-    found["metrics.json"] = _difference(*(json.loads((run / "metrics.json").read_text()) for run in (a, b)))
+    found["metrics.json"] = _difference(*[json.loads((run / "metrics.json").read_text()) for run in (a, b)])
     for name in sorted({file.name for run in (a, b) for file in run.glob("per_query*.csv")}):
-        found[name] = _difference(*((run / name).read_bytes() for run in (a, b)))
+        found[name] = None if (a / name).read_bytes() == (b / name).read_bytes() else "differs"
     found["train_log.csv"] = _difference(log_rows(a), log_rows(b))
     found["TensorBoard"] = _difference(scalars(a), scalars(b))
     return found
@@ -206,7 +207,9 @@ def log_rows(run: Path) -> list[dict[str, str]]:
 
 def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     """(step, value) of every point that TensorBoard shows, by name."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
 
     if not (run / "tensorboard").is_dir():
         return {}
