@@ -192,8 +192,9 @@ def differences(a: Path, b: Path) -> dict[str, str | None]:
         for part in sorted({*one, *two} - {"callbacks", "loops", "hparams_name", "hyper_parameters"}):
             found[f"{name} {part}"] = _difference(one.get(part), two.get(part))
     found["metrics.json"] = _difference(*[json.loads((run / "metrics.json").read_text()) for run in (a, b)])
-    for name in sorted({file.name for run in (a, b) for file in run.glob("per_query*.csv")}):
-        found[name] = None if (a / name).read_bytes() == (b / name).read_bytes() else "differs"
+    tables = [{file.name: file.read_bytes() for file in run.glob("per_query*.csv")} for run in (a, b)]
+    for name in sorted({*tables[0], *tables[1]}):
+        found[name] = _difference(tables[0].get(name), tables[1].get(name))
     found["train_log.csv"] = _difference(log_rows(a), log_rows(b))
     found["TensorBoard"] = _difference(scalars(a), scalars(b))
     return found
