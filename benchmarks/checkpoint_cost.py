@@ -28,7 +28,7 @@ from reid.training.module import ReIDModule
 from reid.training.schedules import constant
 from reid.training.settings import TrainerSettings, build_trainer, use_bf16
 
-WARM_UP = 2
+WARM_UP = 1
 
 
 class Times(Checkpoints):
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 128))
-    parser.add_argument("--steps", type=int, default=47, help="of an epoch; at most 10 of them are run")
+    parser.add_argument("--steps", type=int, default=47, help="of an epoch; at most 3 of them are run")
     parser.add_argument("--saves", type=int, default=5)
     asked = parser.parse_args()
     keep_freed_memory()
@@ -73,9 +73,9 @@ def main() -> None:
         trainer = build_trainer(
             settings, root=folder, bf16=bf16, callbacks=[times], plugins=[AtomicCheckpoints()], logger=False
         )
-        trainer.fit(module, DataLoader([batch] * (WARM_UP + min(asked.steps, 10)), batch_size=None))
+        trainer.fit(module, DataLoader([batch] * (WARM_UP + min(asked.steps, 3)), batch_size=None))
         size = (Path(folder) / LAST).stat().st_size
-    steps = [b - a for a, b in zip(times.ends[WARM_UP:], times.ends[WARM_UP + 1 :], strict=False)]
+    steps = [b - a for a, b in zip(times.ends[WARM_UP - 1 :], times.ends[WARM_UP:], strict=False)]
     step, save = statistics.median(steps), statistics.median(times.seconds)
     print(f"{asked.backbone} on {settings.device}, {'bf16' if bf16 else '32'}: {step:.3f} s a step of 64 images")
     spread = f"{min(times.seconds):.2f} to {max(times.seconds):.2f}"
