@@ -67,7 +67,7 @@ def plan(kills: int, seed: int, seconds: float) -> Iterator[Kill]:
     rng = random.Random(seed)
     for number in range(kills):
         kind = ("train", "write", "start", "write", "ask")[number % 5]
-        most = {"start": 2.0, "write": 0.02}.get(kind, seconds / max(kills, 4))
+        most = {"start": 2.0, "write": 0.02}.get(kind, 3 * seconds / max(kills, 6))
         yield Kill(kind, rng.uniform(0, most))
 
 

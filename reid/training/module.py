@@ -124,6 +124,7 @@ class ReIDModule(pl.LightningModule):
         self._found.clear()
         if self._score is not None and not self.trainer.sanity_checking:
             self.log_dict({f"val_{k}": float(v) for k, v in self._score(features).items()})
+            self.log("step", float(self.global_step))  # where loggers put them; Lightning would say one step less
 
     @torch.no_grad()
     def embed(self, batches: Iterable[Batch]) -> np.ndarray:

@@ -17,27 +17,43 @@ from reid.training.settings import TrainerSettings, build_trainer
 
 
 class Break(Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
+    """Before a step, or after the validation that follows it and before the checkpoint of its epoch."""
+
+    def __init__(self, step: int, validated: bool) -> None:
+        self.step, self.validated = step, validated
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        if not self.validated:
+            self._break(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *args: Any) -> None:
+        if self.validated:
+            self._break(trainer)
+
+    def _break(self, trainer: pl.Trainer) -> None:
         if trainer.global_step == self.step:
             trainer.logger.experiment.flush()  # type: ignore[union-attr]  # what is on the disk will be logged again
             raise ZeroDivisionError
 
 
-def train(folder: Path, *, stop: int | None = None, resume: bool = False) -> None:
-    callbacks = [TrainLog(folder / "train_log.csv", ["id", "triplet"], []), Checkpoints(folder, every_n_steps=2)]
+def train(folder: Path, *, stop: int | None = None, validated: bool = False, resume: bool = False) -> None:
+    callbacks = [TrainLog(folder / "train_log.csv", ["id", "triplet"], ["mAP"]), Checkpoints(folder, every_n_steps=2)]
     trainer = build_trainer(
         TrainerSettings(max_epochs=4, accelerator="cpu", log_every_n_steps=1),
         root=str(folder),
         bf16=False,
-        callbacks=[*callbacks, *([Break(stop)] if stop is not None else [])],
+        callbacks=[*callbacks, *([Break(stop, validated)] if stop is not None else [])],
         plugins=[AtomicCheckpoints()],
         logger=TensorBoardLogger(folder, name="tensorboard", version=""),
     )
-    data = DataLoader(batches(3), batch_size=None)  # type: ignore[arg-type]
-    trainer.fit(module(), data, ckpt_path=folder / "last.ckpt" if resume else None, weights_only=True)
+    data, validation = (DataLoader(batches(n), batch_size=None) for n in (3, 1))  # type: ignore[arg-type]
+    trainer.fit(
+        module(score=lambda _: {"mAP": 0.5}),
+        data,
+        validation,
+        ckpt_path=folder / "last.ckpt" if resume else None,
+        weights_only=True,
+    )
 
 
 def points(folder: Path) -> dict[str, list[int]]:
@@ -47,10 +63,12 @@ def points(folder: Path) -> dict[str, list[int]]:
 
 
 def test_each_step_is_in_tensorboard_once_and_each_epoch_in_the_table(tmp_path: Path) -> None:
-    for stop in (2, 3, 8, 11):
+    for stop, validated in ((2, False), (3, True), (3, False), (8, False), (9, True), (11, False)):
         with pytest.raises(ZeroDivisionError):
-            train(tmp_path, stop=stop, resume=stop > 2)
+            train(tmp_path, stop=stop, validated=validated, resume=stop > 2)
     train(tmp_path, resume=True)
     every = list(range(1, 13))
-    assert points(tmp_path) == {f"train/{name}": every for name in ("loss", "id", "triplet", "lr")}
+    found = points(tmp_path)
+    assert found.pop("val_mAP") == found.pop("epoch") == [3, 6, 9, 12]
+    assert found == {f"train/{name}": every for name in ("loss", "id", "triplet", "lr")}
     assert [row["epoch"] for row in read_log(tmp_path / "train_log.csv")] == ["1", "2", "3", "4"]
