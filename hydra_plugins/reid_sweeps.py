@@ -1,6 +1,6 @@
 """What Hydra finds by itself: it takes sweepers and launchers from modules of ``hydra_plugins`` and no others."""
 
-from reid.door import sweep, sweep_slurm, sweep_study
+from reid.door import sweep, sweep_local, sweep_slurm, sweep_study
 
 
 class Grid(sweep.Sweep):
@@ -9,6 +9,10 @@ class Grid(sweep.Sweep):
 
 class Optuna(sweep_study.StudySweep):
     """``hydra/sweeper=optuna``: trials whose values Optuna draws from a space."""
+
+
+class Joblib(sweep_local.JoblibLauncher):
+    """``hydra/launcher=joblib``: several jobs at once on this machine."""
 
 
 class Slurm(sweep_slurm.SlurmLauncher):

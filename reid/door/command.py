@@ -5,9 +5,10 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -30,6 +31,7 @@ def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/joblib' is validated")  # by hydra-joblib-launcher, if there
 
     def contained(cfg: DictConfig) -> object:
         try:
@@ -65,7 +67,7 @@ def _in_own_sweep() -> bool:
 def _job() -> float | None:
     from reid.door import sweep_job
 
-    hydra = HydraConfig.get()
+    hydra: Any = HydraConfig.get()
     return sweep_job.run(sweep_job.job_of(hydra, list(hydra.overrides.task)))
 
 

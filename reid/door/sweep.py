@@ -15,7 +15,9 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
 from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -27,7 +29,7 @@ from reid.door.sweep_plan import Job
 from reid.errors import UserError
 from reid.report.text import DASH, percent
 
-_EXTRAS = {"joblib": "joblib", "slurm": "slurm"}  # the launchers that need a package, and the extra that has it
+_WIDEST = 200  # characters of a reason
 _OURS = ("run.folder", "resume")  # each job's own
 
 
@@ -38,14 +40,15 @@ class Sweep(Sweeper):
     """
 
     columns: tuple[str, ...] = ("mAP", "rank-1")
+    config: DictConfig
+    launcher: Launcher
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.context = config, hydra_context
         self.folder = Path(str(config.hydra.sweep.dir)).expanduser()
-        with _installed(config):
-            self.launcher = Plugins.instance().instantiate_launcher(
-                hydra_context=hydra_context, task_function=task_function, config=config
-            )
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch what is missing; leaves with exit code 1 unless every job is done then."""
@@ -110,10 +113,8 @@ class Sweep(Sweeper):
                 self._tell(job, f"{self.config.hydra.runtime.choices['hydra/launcher']}: {error}")
             return
         for job, done in zip(todo, returns, strict=True):
-            try:
-                _ = done.return_value
-            except Exception as error:
-                self._tell(job, str(error) or type(error).__name__)
+            if done.status is JobStatus.FAILED:  # its property return_value would print, and raise
+                self._tell(job, str(done._return_value) or type(done._return_value).__name__)
 
     def _tell(self, job: Job, why: str) -> None:
         """Why a job failed, unless it has told that itself."""
@@ -129,7 +130,7 @@ class Sweep(Sweeper):
         """Print and write down what became of the jobs; whether some are not done."""
         states = [sweep_plan.state(self.folder / job.folder) for job in jobs]
         cells = [(job.folder, *self.cells(self.folder / job.folder)) for job in jobs]
-        notes = [": ".join(w for w in (s.name, s.why) if w) if s.name != "done" else "" for s in states]
+        notes = ["" if s.name == "done" else _short(f"{s.name}: {s.why}".removesuffix(": ")) for s in states]
         print(f"\n{_table(('job', *self.columns, ''), [(*c, n) for c, n in zip(cells, notes, strict=True)])}\n")
         counts = {name: sum(s.name == name for s in states) for name in ("done", "pruned", "failed", "unfinished")}
         print(f"sweep  {self.folder}: {', '.join(f'{n} {name}' for name, n in counts.items() if n)}", flush=True)
@@ -168,18 +169,6 @@ def _checked(overrides: list[Override]) -> list[Override]:
     return overrides
 
 
-@contextlib.contextmanager
-def _installed(config: DictConfig) -> Iterator[None]:
-    """A launcher that Hydra does not find is told with the command that installs it."""
-    launcher = config.hydra.runtime.choices["hydra/launcher"]
-    try:
-        yield
-    except (RuntimeError, ImportError) as error:
-        if launcher not in _EXTRAS or not ("Unknown plugin class" in str(error) or isinstance(error, ImportError)):
-            raise
-        raise not_installed(f"hydra/launcher={launcher}", _EXTRAS[launcher]) from error
-
-
 def not_installed(option: str, extra: str) -> UserError:
     """The error for an option whose package is missing."""
     return UserError(f"{option} needs a package that is not installed: pip install -e '.[{extra}]' -c constraints.txt")
@@ -199,6 +188,11 @@ def _alone(folder: Path) -> Iterator[None]:
         if not held:
             raise UserError(f"{folder}: its sweep is still at work: wait for it, or choose another hydra.sweep.dir")
         yield
+
+
+def _short(text: str) -> str:
+    """As much of a reason as a line of the table holds; the rest is in failed.json."""
+    return text if len(text) <= _WIDEST else f"{text[:_WIDEST]} ..."
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -93,6 +93,8 @@ def run(job: Job) -> float | None:
         log = folder / "log.txt"
         begin = log.stat().st_size if log.is_file() else 0
         command = [*job.command, *(trial.overrides if trial else ())]
+        if job.echo:
+            print(f"\njob    {folder.name} {' '.join(trial.overrides if trial else ())}".rstrip(), flush=True)
         code, got = _train(command, log, environment, job.echo, trial.hopeless if trial else None)
         done = code == 0 and sweep_plan.state(folder).name == "done"
         if got and not done:

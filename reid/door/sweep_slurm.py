@@ -44,7 +44,9 @@ class SlurmLauncher(Launcher):
     def __init__(self, **options: Any) -> None:
         for key, (kind, least) in _OPTIONS.items():
             check.value(f"hydra.launcher.{key}", options[key], kind, least)
-        self.options = {k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in options.items()}
+        self.options: dict[str, Any] = {
+            k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in options.items()
+        }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config = config

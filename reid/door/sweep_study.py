@@ -37,7 +37,9 @@ class StudySweep(Sweep):
         check.value("hydra.sweeper.pruning", options["pruning"], bool)
         if options["metric"] not in METRICS:
             raise unknown("hydra.sweeper.metric", options["metric"], METRICS)
-        self.options = {k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in options.items()}
+        self.options: dict[str, Any] = {
+            k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in options.items()
+        }
         self.columns = (f"val {options['metric']}", *(key.rpartition(".")[2] for key in self.space))
 
     @property
