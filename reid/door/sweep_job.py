@@ -97,8 +97,8 @@ def run(job: Job) -> float | None:
             print(f"\njob    {folder.name} {' '.join(trial.overrides if trial else ())}".rstrip(), flush=True)
         code, got = _train(command, log, environment, job.echo, trial.hopeless if trial else None)
         done = code == 0 and sweep_plan.state(folder).name == "done"
-        if got and not done:
-            raise SystemExit(128 + got[0])
+        if not done and (got or code - 128 in SIGNALS) and not (trial and trial.pruned):
+            raise SystemExit(128 + got[0] if got else code)
         if trial:
             return trial.end(done, None if done else _reason(log, begin, code))
         if not done:
