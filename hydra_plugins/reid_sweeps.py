@@ -15,5 +15,9 @@ class Joblib(sweep_local.JoblibLauncher):
     """``hydra/launcher=joblib``: several jobs at once on this machine."""
 
 
+class Ray(sweep_local.RayLauncher):
+    """``hydra/launcher=ray``: jobs as tasks of Ray."""
+
+
 class Slurm(sweep_slurm.SlurmLauncher):
     """``hydra/launcher=slurm``: the jobs as an array job of Slurm."""

@@ -115,6 +115,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     }
     evaluation = {**trained.spec["evaluation"], **rules}
     targets, again = _targets(cfg, told, evaluation, bool(trained.embedder.backbone.cameras))
+    on_validation = OmegaConf.select(told, "eval.split") == "validation"  # its numbers are not those of the test set
     feature = evaluation.pop("feature", None)
     if feature is not None:
         if feature not in FEATURES:
@@ -133,7 +134,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
             rerank=rerank,
         ),
         "model": model,
-        "recorded": run.metrics if run is not None and again else None,
+        "recorded": run.metrics if run is not None and again and not on_validation else None,
     }
 
 

@@ -32,8 +32,9 @@ class Job:
     """What a job needs to know.
 
     Attributes:
-        folder: its run folder.
+        folder: its run folder, absolute.
         command: that trains in it, without what a trial draws.
+        cwd: where that is to be started, as paths in it may be relative.
         echo: its output is shown as well as logged.
         places: jobs that run at once on this machine and share its cores and GPUs; 0 where another divides them.
         study: of its trial, as ``reid.door.sweep_study.Study`` takes it; None where nothing is drawn.
@@ -41,6 +42,7 @@ class Job:
 
     folder: str
     command: tuple[str, ...]
+    cwd: str | None = None
     echo: bool = False
     places: int = 0
     study: Mapping[str, Any] | None = None
@@ -61,14 +63,20 @@ def job_of(hydra: DictConfig, overrides: Sequence[str]) -> Job:
     study = None
     if hydra.runtime.choices["hydra/sweeper"] == "optuna":
         node: Any = OmegaConf.to_container(hydra.sweeper, resolve=True)
-        study = {**node, "folder": str(Path(folder).parent)}
+        study = {**node, "folder": os.path.abspath(Path(folder).expanduser().parent)}
     return Job(
-        folder=folder,
+        folder=os.path.abspath(Path(folder).expanduser()),
+        cwd=os.getcwd(),
         command=(sys.executable, str(_TRAIN), *_config_options(hydra), *overrides),
         echo=launcher == "basic",
         places=places,
         study=study,
     )
+
+
+def python_path() -> str:
+    """PYTHONPATH with which a process elsewhere finds this package where this one does."""
+    return os.pathsep.join([str(_TRAIN.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def run(job: Job) -> float | None:
@@ -81,7 +89,7 @@ def run(job: Job) -> float | None:
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     if _rank():  # of several tasks of a job the first one keeps the books
-        code, got = _train(job.command, folder / f"log_{_rank()}.txt", {}, job.echo)
+        code, got = _train(job, job.command, folder / f"log_{_rank()}.txt", {})
         raise SystemExit(128 + got[0] if got else code)
     with _alone(folder), _place(job.places, folder.parent) as environment, _reported(folder, job.command):
         (folder / sweep_plan.FAILED).unlink(missing_ok=True)
@@ -95,7 +103,7 @@ def run(job: Job) -> float | None:
         command = [*job.command, *(trial.overrides if trial else ())]
         if job.echo:
             print(f"\njob    {folder.name} {' '.join(trial.overrides if trial else ())}".rstrip(), flush=True)
-        code, got = _train(command, log, environment, job.echo, trial.hopeless if trial else None)
+        code, got = _train(job, command, log, environment, trial.hopeless if trial else None)
         done = code == 0 and sweep_plan.state(folder).name == "done"
         if not done and (got or code - 128 in SIGNALS) and not (trial and trial.pruned):
             raise SystemExit(128 + got[0] if got else code)
@@ -107,16 +115,17 @@ def run(job: Job) -> float | None:
 
 
 def _train(
+    job: Job,
     command: Sequence[str],
     log: Path,
     environment: Mapping[str, str],
-    echo: bool,
     hopeless: Callable[[], bool] | None = None,
 ) -> tuple[int, list[int]]:
     """Run ``command`` to its end; its exit code, and the signals that came meanwhile, which it got too."""
     with log.open("ab") as file, log.open(errors="replace") as shown, _signals() as (got, children):
         shown.seek(0, os.SEEK_END)
-        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=_environment(environment))
+        own = _environment(environment)
+        child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=own, cwd=job.cwd)
         children.append(child)
         for number in got:  # came before there was anyone to pass them on to
             child.send_signal(number)
@@ -125,7 +134,7 @@ def _train(
             while True:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(timeout=0.5)
-                if echo:
+                if job.echo:
                     print(shown.read(), end="", flush=True)
                 if child.returncode is not None:
                     return child.returncode, got

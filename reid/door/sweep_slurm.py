@@ -80,8 +80,7 @@ class SlurmLauncher(Launcher):
         import submitit
 
         own = self.options
-        root = str(Path(__file__).parents[2])  # a job finds this package where this process does
-        os.environ["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        os.environ["PYTHONPATH"] = sweep_job.python_path()
         executor = submitit.SlurmExecutor(folder=folder / ".slurm")
         try:
             executor.update_parameters(**{k: v for k, v in {
@@ -125,7 +124,6 @@ class _Queued:
             return
         subprocess.run(["scontrol", "requeue", number], check=False, timeout=60)
         print(f"queued again: {job.folder}", flush=True)
-        time.sleep(30)  # Slurm ends this process
 
 
 def _wait(ids: Mapping[str, str]) -> None:

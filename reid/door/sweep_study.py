@@ -59,9 +59,11 @@ class StudySweep(Sweep):
         if swept := [o.get_key_element() for o in overrides if o.is_sweep_override()]:
             raise UserError(f"{swept[0]}: with hydra/sweeper=optuna what is drawn stands in hydra/sweeper/space=FILE")
         (given,) = super().wanted(overrides)
+        given = [o for o in given if not o.startswith("eval.split=")]
         if fixed := {o.partition("=")[0] for o in given} & set(self.space):
             raise UserError(f"{min(fixed)} is drawn from hydra.sweeper.space: leave it out")
-        return [[*given, f"run.name=trial{number}"] for number in range(self.options["trials"])]
+        judged = ["eval.split=validation"]  # the test set is not even looked at
+        return [[*given, *judged, f"run.name=trial{number}"] for number in range(self.options["trials"])]
 
     def wrong_with(self, overrides: Sequence[str]) -> str | None:
         """The same for every trial, so the first one is looked at, with a value of each range."""
@@ -274,7 +276,7 @@ def _spelled(value: Any) -> str:
     """A drawn value as an override says it."""
     if isinstance(value, str):
         return sweep_plan.quoted(value)
-    return json.dumps(value)
+    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value)
 
 
 def _short(value: Any) -> str:

@@ -60,7 +60,7 @@ def test_what_fails_stays_by_itself_and_what_is_done_is_not_done_again(toy: Path
         (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "n_jobs=0 launches nothing"),
         (["hydra/launcher=slurm", "hydra.launcher.minutes=1.5"], "minutes=1.5 must be a whole number"),
         (["hydra/sweeper=optuna", "hydra.sweeper.trials=0"], "trials=0 must be at least 1"),
-        (["hydra/sweeper=optuna", "hydra.sweeper.metric=map"], "metric=map is unknown: did you mean mAP"),
+        (["hydra/sweeper=optuna", "hydra.sweeper.metric=AP"], "metric=AP is unknown: did you mean mAP"),
         (["hydra/sweeper=optuna"], "hold some out, as dataset.val_fraction=0.2"),
         (["hydra/sweeper=optuna", "dataset.val_fraction=0.2", "seed=1,2"], "hydra/sweeper/space=FILE"),
         (["hydra/sweeper=optuna", "dataset.val_fraction=0.2", "optimizer.lr=1"], "optimizer.lr is drawn from"),
