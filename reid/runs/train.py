@@ -125,7 +125,8 @@ def train(
         if train_log.seconds_trained:
             rate = train_log.images_trained / train_log.seconds_trained
             told["training"] = f"{seconds:.0f} s, {rate:.0f} images/s in the training steps"
-        return _judge(run, targets, how, told, embedder.feature, chosen)
+        judged = "validation" if targets[0].split is data.validation else "test"
+        return _judge(run, targets, how, told, {"feature": embedder.feature, "split": judged}, chosen)
 
 
 def _trainer(
@@ -161,12 +162,12 @@ def _judge(
     targets: Sequence[Target],
     how: Judging,
     told: Mapping[str, str],
-    feature: str,
+    facts: Mapping[str, str],
     chosen: tuple[Path, str],
 ) -> Mapping[str, Any]:
     """Judge the chosen checkpoint on every target and write the results down."""
     checkpoint, model = chosen
-    origin = {"feature": feature, "split": "test", "model": model, "checkpoint": f"checkpoints/{checkpoint.name}"}
+    origin = {**facts, "model": model, "checkpoint": f"checkpoints/{checkpoint.name}"}
     trained = load_trained(checkpoint, trust=True).embedder
     numbers = write_results(run, trained, targets, how, summary=told, facts=origin)
     print(f"\n{metric_table(numbers)}\n\nreport  {run.report}\nagain   python eval.py run={run.path}", flush=True)
