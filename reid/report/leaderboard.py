@@ -102,7 +102,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Going:
-    """A run without numbers: its folder, epochs done and asked for, its last values in words, and its log's curves."""
+    """A run without numbers: its folder, epochs done and asked for, its last values in words, and its log's curves.
+
+    ``quiet`` are the seconds since it last wrote; ``pruned`` if its sweep gave it up.
+    """
 
     folder: str
     epoch: int
@@ -110,6 +113,7 @@ class Going:
     last: str
     quiet: float
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    pruned: bool = False
 
 
 @dataclass(frozen=True)
@@ -230,7 +234,7 @@ def _ends(interval: tuple[float, float]) -> str:
 def _cost(value: float) -> str:
     if not math.isfinite(value):
         return DASH
-    return f"{value:.0f}" if value >= 100 else short(value) if value < 1 else f"{value:.1f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else short(value)
 
 
 def _plain(text: str) -> float:

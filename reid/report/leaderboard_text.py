@@ -97,7 +97,8 @@ def going_lines(board: Board) -> list[str]:
     lines = []
     for run in board.going:
         of = f"epoch {run.epoch} of {run.epochs}" if run.epochs else f"epoch {run.epoch}"
-        lines.append(f"{run.folder}: {', '.join(p for p in (of, run.last, f'written {ago(run.quiet)} ago') if p)}")
+        since = "given up by its sweep" if run.pruned else f"last written {ago(run.quiet)} ago"
+        lines.append(f"{run.folder}: {', '.join(part for part in (of, run.last, since) if part)}")
     return lines
 
 

@@ -69,6 +69,7 @@ def _going(run: Unfinished, root: Path) -> Going:
         last=", ".join(last),
         quiet=max(0.0, time.time() - run.written),
         curves=curves([log]),
+        pruned=run.pruned,
     )
 
 

@@ -15,9 +15,9 @@ import yaml  # type: ignore[import-untyped]
 
 from reid.runs.per_query import per_query_files
 
-STATUS = "status.json"  # what a job of a sweep that failed leaves
+FAILED, TRIAL = "failed.json", "trial.json"  # what a job of a sweep leaves that failed, and one that is a trial
 DEPTH = 6
-_MARKS = {"config.yaml", "metrics.json", "train_log.csv", "checkpoints", STATUS}
+_MARKS = {"config.yaml", "metrics.json", "train_log.csv", "checkpoints", FAILED}
 _NUMBERS = ("mAP", "rank-1")
 _NEEDED = ("seed", "backbone._target_", "trainer.max_epochs")  # of a config: of its beginning, middle and end
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C some ten times as fast
@@ -74,12 +74,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run without numbers yet; ``written`` is when its log was, or the folder, in seconds since 1970."""
+    """A run without numbers yet; ``written`` is when its log was, or the folder, in seconds since 1970.
+
+    ``pruned`` are trials that a sweep gave up.
+    """
 
     path: Path
     config: Mapping[str, Any]
     log: Log
     written: float
+    pruned: bool
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ def read(path: Path) -> Run | Unfinished | Lost:
         config, log = _config(path / "config.yaml"), read_columns(path / "train_log.csv")
         if not (path / "metrics.json").is_file():
             file = path / "train_log.csv" if log.columns else path
-            return Unfinished(path, config, log, file.stat().st_mtime)
+            pruned = (path / TRIAL).is_file() and _json(path / TRIAL).get("state") == "pruned"
+            return Unfinished(path, config, log, file.stat().st_mtime, pruned)
         metrics, data = _json(path / "metrics.json"), _json(path / "data.json")
         written = (path / "metrics.json").stat().st_mtime
         return Run(path, config, data, _targets(path, metrics, data), metrics, log, written)
@@ -152,7 +157,7 @@ def read_columns(path: Path) -> Log:
 
 def _failure(path: Path) -> str | None:
     """The one-line error that a failed job of a sweep left; None where it left none."""
-    file = path / STATUS
+    file = path / FAILED
     if not file.is_file():
         return None
     told = _json(file)

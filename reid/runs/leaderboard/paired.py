@@ -9,7 +9,7 @@ from reid.report.leaderboard import Versus
 from reid.runs.per_query import PerQuery, read_per_query
 
 
-class Unpaired(ValueError):
+class UnpairedError(ValueError):
     """Why two rows cannot be paired, in a few words."""
 
 
@@ -31,19 +31,19 @@ def against_best(best: Sequence[Path], others: Sequence[Sequence[Path]], metric:
     found = []
     try:
         queries, pids, of_best = _mean(best, metric)
-    except Unpaired as error:
+    except UnpairedError as error:
         return [Versus(why=f"the best row: {error}") for _ in others]
     for other in others:
         try:
             its_queries, _, its_values = _mean(other, metric)
             if its_queries != queries:
-                raise Unpaired("its queries are not those of the best row")
+                raise UnpairedError("its queries are not those of the best row")
             difference = its_values - of_best
             if np.isnan(difference).all():
-                raise Unpaired("no query has a match")
+                raise UnpairedError("no query has a match")
             interval, p = confidence_interval(difference, pids), sign_flip_p_value(difference, pids)
             found.append(Versus(float(np.nanmean(difference)), interval.low, interval.high, p, p))
-        except Unpaired as error:
+        except UnpairedError as error:
             found.append(Versus(why=str(error)))
     return with_holm(found)
 
@@ -69,7 +69,7 @@ def _mean(files: Sequence[Path], metric: str) -> tuple[object, np.ndarray, np.nd
     """The queries of some runs, their identities int64 [Q], and the means of their values over the runs [Q]."""
     runs = [_read(file) for file in files]
     if any(one.queries != runs[0].queries for one in runs):
-        raise Unpaired("its runs have unlike queries")
+        raise UnpairedError("its runs have unlike queries")
     return runs[0].queries, runs[0].pids, np.mean([one.values(metric) for one in runs], axis=0)
 
 
@@ -77,6 +77,6 @@ def _read(file: Path) -> PerQuery:
     try:
         return read_per_query(file)
     except OSError as error:
-        raise Unpaired(f"{file.parent.name}/{file.name} cannot be read ({error.strerror})") from error
+        raise UnpairedError(f"{file.parent.name}/{file.name} cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise Unpaired(f"{file.parent.name}: {error}") from error
+        raise UnpairedError(f"{file.parent.name}: {error}") from error
