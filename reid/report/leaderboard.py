@@ -117,6 +117,16 @@ class Going:
 
 
 @dataclass(frozen=True)
+class Worth:
+    """What the optimiser of a sweep found its values worth, for which metric and by which measure."""
+
+    folder: str
+    metric: str
+    shares: Sequence[Importance]
+    measure: str
+
+
+@dataclass(frozen=True)
 class Board:
     """All of it.
 
@@ -125,6 +135,7 @@ class Board:
         why: what the tables differ in, so that they are several; empty for one.
         going: runs that are still written, or were stopped.
         failed, damaged: folder and reason of each.
+        studies: of sweeps that an optimiser led.
         notes: of the whole.
     """
 
@@ -134,6 +145,7 @@ class Board:
     going: Sequence[Going] = ()
     failed: Sequence[tuple[str, str]] = ()
     damaged: Sequence[tuple[str, str]] = ()
+    studies: Sequence[Worth] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -234,7 +246,8 @@ def _ends(interval: tuple[float, float]) -> str:
 def _cost(value: float) -> str:
     if not math.isfinite(value):
         return DASH
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else short(value)
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f}" if value >= 0.1 else short(value)
 
 
 def _plain(text: str) -> float:

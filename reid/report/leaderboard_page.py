@@ -8,7 +8,7 @@ import numpy as np
 
 from reid.report.charts import Series, line_chart
 from reid.report.frame import page_frame, pairs
-from reid.report.leaderboard import Board, Cell, Going, Row, Table, cells, label
+from reid.report.leaderboard import Board, Cell, Going, Importance, Row, Table, Worth, cells, label
 from reid.report.leaderboard_style import CSS, SCRIPT
 from reid.report.leaderboard_text import ago, apart, meaning
 from reid.report.scatter import scatter
@@ -24,7 +24,12 @@ def leaderboard_page(board: Board, *, title: str = "Leaderboard") -> str:
     if board.why:
         sections.append(f'<p class="apart">{html.escape(apart(board))}</p>')
     sections += [_table_section(table) for table in board.tables]
-    sections += [_going(board.going), _lost("Failed", board.failed), _lost("Unreadable", board.damaged)]
+    sections += [
+        _studies(board.studies),
+        _going(board.going),
+        _lost("Failed", board.failed),
+        _lost("Unreadable", board.damaged),
+    ]
     told = [*meaning(board), *board.notes]
     if told:
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in told)
@@ -107,7 +112,7 @@ def _charts(table: Table) -> str:
     charts = [_against(table, name, values) for name, values in costs.items()]
     named = [(label(table, row), row.curves) for row in table.rows]
     charts += [_overlaid(name, named) for name in _CURVES]
-    charts.append(_importance(table))
+    charts.append(_importance(f"What {table.metric} depends on", table.importance, table.measure))
     charts = [chart for chart in charts if chart]
     layout = " one" if len(charts) == 1 else ""
     return f'<div class="charts{layout}">{"".join(charts)}</div>' if charts else ""
@@ -141,18 +146,24 @@ def _overlaid(name: str, named: Sequence[tuple[str, Mapping[str, tuple[np.ndarra
     return line_chart(f"{heading}{note}", series, x_label="epoch", y_format=spell, fraction=fraction)
 
 
-def _importance(table: Table) -> str:
-    if not table.importance:
+def _importance(heading: str, shares: Sequence[Importance], measure: str) -> str:
+    if not shares:
         return ""
     bars = ""
-    for one in table.importance:
+    for one in shares:
         note = f" <small>{html.escape(one.note)}</small>" if one.note else ""
         bar = f'<span><i style="width:{100 * one.share:.1f}%"></i></span>'
         bars += f"<div><dt>{html.escape(one.name)}{note}</dt>{bar}<dd>{percent(one.share)}</dd></div>"
     return (
-        f'<figure class="chart flat"><figcaption><h3>What {html.escape(table.metric)} depends on</h3></figcaption>'
-        f'<dl class="rows">{bars}</dl><p class="note below">{html.escape(table.measure)}</p></figure>'
+        f'<figure class="chart flat"><figcaption><h3>{html.escape(heading)}</h3></figcaption>'
+        f'<dl class="rows">{bars}</dl><p class="note below">{html.escape(measure)}</p></figure>'
     )
+
+
+def _studies(found: Sequence[Worth]) -> str:
+    charts = [_importance(f"What {one.metric} depends on in {one.folder}", one.shares, one.measure) for one in found]
+    layout = " one" if len(charts) == 1 else ""
+    return f'<section><h2>Sweeps</h2><div class="charts{layout}">{"".join(charts)}</div></section>' if charts else ""
 
 
 def _going(runs: Sequence[Going]) -> str:

@@ -33,6 +33,9 @@ h2 small { font-weight: 400; font-size: 0.85rem; color: var(--muted); letter-spa
 .charts + .charts, .card + .charts, .note + .charts { margin-top: 16px; }
 .board + .note { margin: 12px 0 0; }
 .charts .plot { height: 280px; }
+.charts > :last-child:nth-child(odd) { grid-column: 1 / -1; }
+.note.below { margin: 16px 0 0; max-width: 110ch; }
+.rows dt small { color: var(--muted); }
 .lit, .lit .line { stroke: var(--ink) !important; stroke-width: 3.5 !important; stroke-opacity: 1 !important; }
 .spot.lit { stroke-width: 14 !important; }
 .list { margin: 0; padding: 16px 24px; list-style: none; font-size: 0.9rem; }

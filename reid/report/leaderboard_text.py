@@ -5,8 +5,9 @@ import io
 import math
 from collections.abc import Iterable
 
-from reid.report.leaderboard import METRICS, Board, Table, cells, explained
+from reid.report.leaderboard import METRICS, Board, Table, Worth, cells, explained
 from reid.report.terminal import facts
+from reid.report.text import percent
 
 
 def leaderboard_text(board: Board, *, top: int | None = None) -> str:
@@ -22,6 +23,7 @@ def leaderboard_text(board: Board, *, top: int | None = None) -> str:
     parts += [facts({"unfinished": "\n".join(going_lines(board))})] if board.going else []
     for name, lost in (("failed", board.failed), ("unreadable", board.damaged)):
         parts += [facts({name: "\n".join(f"{folder}: {why}" for folder, why in lost)})] if lost else []
+    parts += [facts({f"worth in {one.folder}": worth(one)}) for one in board.studies]
     parts += [f"note: {note}" for note in board.notes]
     return "\n\n".join(parts)
 
@@ -46,6 +48,7 @@ def leaderboard_markdown(board: Board) -> str:
         "Unfinished": going_lines(board),
         "Failed": [f"{folder}: {why}" for folder, why in board.failed],
         "Unreadable": [f"{folder}: {why}" for folder, why in board.damaged],
+        "Sweeps": [f"{one.folder}: {worth(one)}" for one in board.studies],
         "Notes": list(board.notes),
     }
     parts += [f"## {name}\n\n" + "\n".join(f"- {_plain(x)}" for x in lines) for name, lines in lists.items() if lines]
@@ -100,6 +103,12 @@ def going_lines(board: Board) -> list[str]:
         since = "given up by its sweep" if run.pruned else f"last written {ago(run.quiet)} ago"
         lines.append(f"{run.folder}: {', '.join(part for part in (of, run.last, since) if part)}")
     return lines
+
+
+def worth(study: Worth) -> str:
+    """What a sweep's values are worth, in a line."""
+    shares = ", ".join(f"{one.name} {percent(one.share)}" for one in study.shares)
+    return f"{study.metric}: {shares} ({study.measure})"
 
 
 def ago(seconds: float) -> str:

@@ -8,6 +8,7 @@ from reid.report.charts import ticks
 from reid.report.plot import plot
 
 Point = tuple[str, float, float]  # name, x, y
+Box = tuple[float, float, float]  # left, right, middle, in percent of the plot
 # Sizes in percent of a plot as narrow as a phone's, so that labels that keep apart there do so everywhere.
 _LETTER, _LINE, _REACH = 2.3, 7.0, 3.5
 _NAMED = 12  # points that all may bear a name beside a front
@@ -58,9 +59,13 @@ def scatter(
         for i, (name, x, y) in sorted(enumerate(places), key=lambda one: one[0] in best)  # the front over the others
     )
     named = [*best, *(i for i in range(len(kept)) if i not in best and len(kept) <= _NAMED)]
+    obstacles = [_box(places[i]) for i in range(len(kept)) if i not in named]
+    if front:  # the level parts of its steps
+        ends = [*(places[i][1] for i in best[1:]), 100.0]
+        obstacles += [(places[i][1], end, places[i][2]) for i, end in zip(best, ends, strict=True)]
     spans = [
         f'<span class="point {side}" style="left:{places[i][1]:.2f}%;top:{y:.2f}%">{html.escape(places[i][0])}</span>'
-        for i, (side, y) in zip(named, labels([places[i] for i in named]), strict=True)
+        for i, (side, y) in zip(named, labels([places[i] for i in named], obstacles), strict=True)
     ]
     return plot(
         title,
@@ -96,20 +101,20 @@ def _steps(places: Sequence[Point]) -> str:
     return f'<path class="front" d="{path}H100"/>'
 
 
-def labels(places: Sequence[Point]) -> list[tuple[str, float]]:
+def labels(places: Sequence[Point], obstacles: Sequence[Box] = ()) -> list[tuple[str, float]]:
     """Where each name goes: to the right of its point (""), "before" it or "over" it, and at what height.
 
     One after the other takes the first place where it hits no point and no name; without such, where it hits least.
 
     Args:
         places: names with the left and the top of their points, in percent.
+        obstacles: what else a name should not hit.
     """
-    # A box is left, right, middle.
-    taken = [(x - 2.0, x + 2.0, y) for _, x, y in places]
+    taken = [_box(place) for place in places]
     out = []
     for index, (name, x, y) in enumerate(places):
         wide = _LETTER * len(name)
-        others = taken[:index] + taken[index + 1 :]
+        others = [*taken[:index], *taken[index + 1 :], *obstacles]
         starts = {"": x + _REACH, "before": x - _REACH - wide, "over": x - wide / 2}
         tried = []
         for order, (side, down) in enumerate(_PLACES):
@@ -120,6 +125,12 @@ def labels(places: Sequence[Point]) -> list[tuple[str, float]]:
         taken.append(box)
         out.append((side, box[2]))
     return out
+
+
+def _box(place: Point) -> Box:
+    """What a point takes up."""
+    _, x, y = place
+    return x - 2.0, x + 2.0, y
 
 
 def _part(value: float, low: float, high: float) -> float:

@@ -16,13 +16,13 @@ class PerQuery:
     """One file read.
 
     Attributes:
-        queries: file name, pid and camid of each, as they are written.
+        queries: the file names, the pids and the camids, as they are written.
         pids: int64 [Q].
         ap: float64 [Q], NaN where a query has no match.
         first_match: float64 [Q], the rank of the first true match from 1, NaN likewise.
     """
 
-    queries: tuple[tuple[str, str, str], ...]
+    queries: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
     pids: np.ndarray
     ap: np.ndarray
     first_match: np.ndarray
@@ -62,8 +62,8 @@ def read_per_query(path: Path) -> PerQuery:
         raise ValueError(f"{path.name} is damaged or of another version")
     name, pid, camid, ap, first, _ = zip(*rows, strict=True)
     return PerQuery(
-        queries=tuple(zip(name, pid, camid, strict=True)),
-        pids=np.array(pid, dtype=np.int64),
-        ap=np.array([float(v) if v else np.nan for v in ap]),
-        first_match=np.array([float(v) if v else np.nan for v in first]),
+        queries=(name, pid, camid),
+        pids=np.array(list(map(int, pid)), dtype=np.int64),
+        ap=np.array([float(v or "nan") for v in ap]),
+        first_match=np.array([float(v or "nan") for v in first]),
     )

@@ -2,23 +2,23 @@
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from reid.errors import UserError
-from reid.report.leaderboard import Board, Going
+from reid.report.leaderboard import Board, Going, Importance, Worth
 from reid.report.text import number, percent, short
 from reid.runs.leaderboard.configs import lacking
-from reid.runs.leaderboard.folders import Lost, Run, Unfinished, read, run_folders
+from reid.runs.leaderboard.folders import Lost, Run, Study, Unfinished, read, run_folders
 from reid.runs.leaderboard.tables import below, curves, tables
 
 METRICS = ("mAP", "rank-1")
 
 
 def leaderboard(
-    roots: Sequence[Path], *, metric: str = "mAP", top: int | None = 20, ignored: Collection[str] = ()
+    roots: Sequence[Path], *, metric: str = "mAP", top: int | None = 20, ignored: Sequence[str] = ()
 ) -> Board:
     """Read the runs below ``roots``, which may still be written to, and set them side by side.
 
@@ -37,14 +37,14 @@ def leaderboard(
         if not root.is_dir():
             raise UserError(f"runs={root} is {'not a folder' if root.exists() else 'missing'}: give a folder of runs")
     told = ", ".join(map(str, roots))
-    folders = [folder for root in roots for folder in run_folders(root)]
-    if not folders:
+    listed = [one for root in roots for one in run_folders(root)]
+    if not listed:
         raise UserError(f"runs={told} has no run in it: train one, or give the folder that run.root named")
-    found = [folder if isinstance(folder, Lost) else read(folder) for folder in folders]
+    found = [read(one) if isinstance(one, Path) else one for one in listed]
     root = roots[0] if len(roots) == 1 else Path()
     runs = [one for one in found if isinstance(one, Run)]
     lost = [one for one in found if isinstance(one, Lost)]
-    ranked, differ = tables(runs, root, metric=metric, top=top, ignored=ignored)
+    ranked, differ = tables(runs, root, metric=metric, top=top, ignored=tuple(ignored))
     return Board(
         root=told,
         tables=ranked,
@@ -52,8 +52,15 @@ def leaderboard(
         going=[_going(one, root) for one in found if isinstance(one, Unfinished)],
         failed=[(below(one.path, root), one.why) for one in lost if one.failed],
         damaged=[(below(one.path, root), one.why) for one in lost if not one.failed],
+        studies=[_study(one, root) for one in found if isinstance(one, Study)],
         notes=_versions(runs),
     )
+
+
+def _study(study: Study, root: Path) -> Worth:
+    shares = sorted(study.shares.items(), key=lambda one: -one[1])
+    found = [Importance(key, share) for key, share in shares]
+    return Worth(below(study.path, root), study.metric.replace("_", " "), found, study.measure)
 
 
 def _going(run: Unfinished, root: Path) -> Going:

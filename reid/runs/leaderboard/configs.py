@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from reid.report.text import DASH
@@ -33,12 +34,13 @@ NOT_COUNTED = {
 }
 
 
-def counts(key: str, ignored: Collection[str] = ()) -> bool:
+@lru_cache(maxsize=4096)
+def counts(key: str, ignored: tuple[str, ...] = ()) -> bool:
     """Whether another value of this key is another experiment; ``ignored`` are further keys or groups that are not."""
-    return not any(key == k or (key.startswith(k) if k.endswith(".") else False) for k in (*NOT_COUNTED, *ignored))
+    return not any(key == k or (k.endswith(".") and key.startswith(k)) for k in (*NOT_COUNTED, *ignored))
 
 
-def experiment(config: Config, ignored: Collection[str] = ()) -> tuple[tuple[str, str], ...]:
+def experiment(config: Config, ignored: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
     """What the config says that counts, to compare and to hash."""
     return tuple(sorted((key, spelled(value)) for key, value in config.items() if counts(key, ignored)))
 
@@ -52,7 +54,7 @@ def spelled(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def columns(configs: Sequence[Config], ignored: Collection[str] = ()) -> dict[str, list[str]]:
+def columns(configs: Sequence[Config], ignored: tuple[str, ...] = ()) -> dict[str, list[str]]:
     """The keys in which ``configs`` differ, and the value of each config; a dash where it has no such key.
 
     Of an option that was chosen in place of another, many keys come and go with its name. Such a key, a ``_target_``

@@ -17,7 +17,9 @@ from reid.runs.per_query import per_query_files
 
 FAILED, TRIAL = "failed.json", "trial.json"  # what a job of a sweep leaves that failed, and one that is a trial
 DEPTH = 6
+IMPORTANCE = "importance.json"  # in the folder of a sweep, where its sweeper was Optuna
 _MARKS = {"config.yaml", "metrics.json", "train_log.csv", "checkpoints", FAILED}
+_READ = ("epoch", "loss", "val_mAP", "images_per_s", "seconds")  # of train_log.csv
 _NUMBERS = ("mAP", "rank-1")
 _NEEDED = ("seed", "backbone._target_", "trainer.max_epochs")  # of a config: of its beginning, middle and end
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C some ten times as fast
@@ -25,7 +27,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C some ten times a
 
 @dataclass(frozen=True)
 class Log:
-    """Columns of train_log.csv, float64 [epochs], NaN where a cell is empty; empty arrays where there is no such."""
+    """Some columns of train_log.csv, float64 [epochs], NaN where a cell is empty; an empty one for each that is not."""
 
     columns: Mapping[str, np.ndarray]
 
@@ -87,6 +89,16 @@ class Unfinished:
 
 
 @dataclass(frozen=True)
+class Study:
+    """What a sweep's optimiser found each value worth: config key to share; ``metric`` and ``measure`` in words."""
+
+    path: Path
+    shares: Mapping[str, float]
+    metric: str
+    measure: str
+
+
+@dataclass(frozen=True)
 class Lost:
     """A folder without numbers to use, and why; ``failed`` where its job said so itself."""
 
@@ -95,8 +107,8 @@ class Lost:
     failed: bool = False
 
 
-def run_folders(root: Path, depth: int = DEPTH) -> Iterator[Path | Lost]:
-    """Every run folder in ``root`` and up to ``depth`` levels below it, in the order of their names.
+def run_folders(root: Path, depth: int = DEPTH) -> Iterator[Path | Study | Lost]:
+    """Every run folder in ``root`` and up to ``depth`` levels below it, and every study, in the order of their names.
 
     What is inside a run folder is not looked into, and a folder that two links lead to comes once.
     """
@@ -113,9 +125,13 @@ def run_folders(root: Path, depth: int = DEPTH) -> Iterator[Path | Lost]:
         except OSError as error:
             yield Lost(folder, f"cannot be read ({error.strerror})")
             continue
-        if _MARKS & {e.name for e in entries}:
+        names = {e.name for e in entries}
+        if _MARKS & names:
             yield folder
-        elif level < depth:
+            continue
+        if IMPORTANCE in names and (study := _study(folder)):
+            yield study
+        if level < depth:
             stack += [(folder / e.name, level + 1) for e in entries if e.is_dir() and not e.name.startswith(".")]
 
 
@@ -152,7 +168,18 @@ def read_columns(path: Path) -> Log:
         return Log({})
     head, *rows = rows
     rows = [row for row in rows if len(row) == len(head)]
-    return Log({name: np.array([_number(row[i]) for row in rows]) for i, name in enumerate(head)})
+    return Log({name: np.array([_number(row[i]) for row in rows]) for i, name in enumerate(head) if name in _READ})
+
+
+def _study(path: Path) -> Study | Lost | None:
+    """What importance.json holds; None where the trials were too few to tell."""
+    try:
+        told = _json(path / IMPORTANCE)
+        shares = {str(key): float(share) for key, share in told["importance"].items()}
+        measure = f"{told.get('evaluator', 'importance')} of Optuna over {told.get('trials', 'its')} trials"
+        return Study(path, shares, str(told.get("metric", "")), measure) if shares else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Lost(path, f"{IMPORTANCE} is damaged ({error})")
 
 
 def _failure(path: Path) -> str | None:

@@ -1,7 +1,7 @@
 """From finished runs to tables of rows that may be ranked together."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def ground(entry: Entry) -> dict[str, str]:
 
 
 def tables(
-    runs: Sequence[Run], root: Path, *, metric: str, top: int | None, ignored: Collection[str]
+    runs: Sequence[Run], root: Path, *, metric: str, top: int | None, ignored: tuple[str, ...]
 ) -> tuple[list[Table], list[str]]:
     """The tables, that of most runs first, and in which parts of their ground they differ."""
     parts: dict[tuple[str, ...], list[Entry]] = {}
@@ -75,7 +75,7 @@ def curves(logs: Sequence[Log]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             series.append(dict(zip(x[known].tolist(), y[known].tolist(), strict=True)) if known.any() else {})
         common = sorted(set.intersection(*map(set, series)))
         if common:
-            found[name] = np.array(common), np.array([np.mean([one[x] for one in series]) for x in common])
+            found[name] = np.array(common), np.array([sum(one[x] for one in series) / len(series) for x in common])
     return found
 
 
@@ -86,7 +86,7 @@ def _table(
     *,
     metric: str,
     top: int | None,
-    ignored: Collection[str],
+    ignored: tuple[str, ...],
 ) -> Table:
     together: dict[object, list[Entry]] = {}
     for entry in entries:
