@@ -181,7 +181,7 @@ def test_each_target_has_a_table(tmp_path: Path) -> None:
 def test_columns_that_only_come_with_an_option_are_left_out() -> None:
     adam = {"optimizer._target_": "torch.optim.Adam", "optimizer.lr": 1e-3, "optimizer.betas": [0.9, 0.99], "seed": 1}
     sgd = {"optimizer._target_": "torch.optim.SGD", "optimizer.lr": 1e-2, "optimizer.momentum": 0.9, "seed": 2}
-    assert columns([adam, sgd]) == {"optimizer.lr": ["0.001", "0.01"]}
+    assert columns([adam, sgd]) == {"optimizer._target_": ["Adam", "SGD"], "optimizer.lr": ["0.001", "0.01"]}
     same_rate = {**sgd, "optimizer.lr": 1e-3}
     assert columns([adam, same_rate]) == {"optimizer._target_": ["Adam", "SGD"]}
     assert columns([adam, same_rate, {**adam, "optimizer.betas": [0.5, 0.5]}]) == {

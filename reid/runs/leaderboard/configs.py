@@ -57,23 +57,22 @@ def spelled(value: Any) -> str:
 def columns(configs: Sequence[Config], ignored: tuple[str, ...] = ()) -> dict[str, list[str]]:
     """The keys in which ``configs`` differ, and the value of each config; a dash where it has no such key.
 
-    Of an option that was chosen in place of another, many keys come and go with its name. Such a key, a ``_target_``
-    or one with a single value among those that have it, is left out where the other columns of its group already tell
-    all rows apart that it would.
+    An option brings keys and takes others away. So a ``_target_`` is left out where the ``name`` beside it tells as
+    much, and a key with a single value among those that have it where the other columns of its group do.
     """
     keys = dict.fromkeys(key for config in configs for key in config if counts(key, ignored))
     cells = {key: [spelled(c[key]) if key in c else DASH for c in configs] for key in keys}
     cells = {key: values for key, values in cells.items() if len(set(values)) > 1}
-    shown = {key: values for key, values in cells.items() if not _comes_along(key, values)}
-    for key in sorted(cells.keys() - shown.keys(), key=lambda k: (not k.endswith("._target_"), k)):
-        group = [values for other, values in shown.items() if other.partition(".")[0] == key.partition(".")[0]]
-        if not _told_by(group, cells[key]):
-            shown[key] = cells[key]
+    shown = {}
+    for key, values in cells.items():
+        beside = cells.get(f"{key.removesuffix('_target_')}name") if key.endswith("._target_") else None
+        if len(set(values) - {DASH}) > 1 and not (beside and _told_by([beside], values)):
+            shown[key] = values
+    for key, values in cells.items():
+        group = [other for k, other in shown.items() if k.partition(".")[0] == key.partition(".")[0]]
+        if len(set(values) - {DASH}) == 1 and not _told_by(group, values):
+            shown[key] = values
     return {key: _short_targets(key, shown[key]) for key in cells if key in shown}
-
-
-def _comes_along(key: str, values: Sequence[str]) -> bool:
-    return key.endswith("._target_") or len(set(values) - {DASH}) < 2
 
 
 def _told_by(group: Sequence[Sequence[str]], values: Sequence[str]) -> bool:
