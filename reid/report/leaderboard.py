@@ -9,6 +9,7 @@ import numpy as np
 from reid.report.text import DASH, short
 
 METRICS = ("mAP", "rank-1", "mINP")
+_BARE = ("true", "false", "null", "none")  # values that say nothing without their heading
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,8 @@ def cells(table: Table, place: int) -> dict[str, Cell]:
 
 def label(table: Table, row: Row) -> str:
     """The settings of a row in a few words, for a plot."""
-    return " ".join(row.settings[key] for key in table.columns) or table.title
+    words = [(heading, row.settings[key]) for key, heading in table.columns.items()]
+    return " ".join(v if v[:1].isalpha() and v not in _BARE else f"{name} {v}" for name, v in words) or table.title
 
 
 def mean_and_spread(row: Row, metric: str) -> str:

@@ -11,11 +11,12 @@ Point = tuple[str, float, float]  # name, x, y
 Box = tuple[float, float, float]  # left, right, middle, in percent of the plot
 # Sizes in percent of a plot as narrow as a phone's, so that labels that keep apart there do so everywhere.
 _LETTER, _LINE, _REACH = 2.3, 7.0, 3.5
+_OUTSIDE = 3  # points or names hit are better than a name that is cut
 _NAMED = 12  # points that all may bear a name beside a front
 # Where a name may go, best first: its side of the point and how far down.
 _PLACES = (
     ("", 0.0), ("before", 0.0), ("over", -8.0), ("over", 8.0), ("", -4.0), ("", 4.0), ("before", -4.0), ("before", 4.0),
-    ("over", -15.0), ("over", 15.0),
+    ("", -8.0), ("", 8.0), ("before", -8.0), ("before", 8.0), ("over", -15.0), ("over", 15.0),
 )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def labels(places: Sequence[Point], obstacles: Sequence[Box] = ()) -> list[tuple
         for order, (side, down) in enumerate(_PLACES):
             box = (starts[side], starts[side] + wide, y + down)
             hits = sum(b[0] < box[1] and box[0] < b[1] and abs(b[2] - box[2]) < _LINE for b in others)
-            tried.append((hits + (box[0] < -5 or box[1] > 105), order, side, box))
+            tried.append((hits + _OUTSIDE * (box[0] < -5 or box[1] > 105), order, side, box))
         _, _, side, box = min(tried)
         taken.append(box)
         out.append((side, box[2]))
