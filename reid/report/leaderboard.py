@@ -133,6 +133,7 @@ class Board:
 
     Attributes:
         root: where the runs are.
+        finished: how many runs have numbers.
         why: what the tables differ in, so that they are several; empty for one.
         going: runs that are still written, or were stopped.
         failed, damaged: folder and reason of each.
@@ -141,6 +142,7 @@ class Board:
     """
 
     root: str
+    finished: int
     tables: Sequence[Table]
     why: Sequence[str] = ()
     going: Sequence[Going] = ()
@@ -152,8 +154,7 @@ class Board:
     @property
     def summary(self) -> str:
         """How many runs of each state there are."""
-        done = len({folder for table in self.tables for row in table.rows for folder in row.folders})
-        states = {"finished": done, "unfinished": len(self.going), "failed": len(self.failed)}
+        states = {"finished": self.finished, "unfinished": len(self.going), "failed": len(self.failed)}
         states["unreadable"] = len(self.damaged)
         told = [f"{count} {state}" for state, count in states.items() if count]
         return f"{sum(states.values())} runs in {self.root}: {', '.join(told) or 'none'}"

@@ -52,6 +52,7 @@ def table(*rows: Row, **changes: Any) -> Table:
 TESTED = Versus(-0.10, -0.12, -0.08, 0.0004, 0.0008)
 BOARD = Board(
     root="runs",
+    finished=4,
     tables=[table(row("resnet50", 0.80, 0.82), row("vgg16", 0.70, 0.72, versus=TESTED, hours=0.5))],
     going=[Going("2026/going", 3, 60, "loss 2.5", 7200.0, {"loss": CURVE})],
     failed=[("sweep/003", "backbone=resnet1 is unknown")],
@@ -98,7 +99,7 @@ def test_markdown_has_the_cells_of_the_terminal() -> None:
     assert cells[0][:5] == ["#", "backbone", "lr", "runs", "mAP"]
     assert cells[2][:5] == ["1", "resnet50", "0.00035", "2", "81.0 ±1.4"]
     assert len({len(line) for line in cells}) == 1
-    piped = Board("runs", [table(row("a|b", 0.5))])
+    piped = Board("runs", 1, [table(row("a|b", 0.5))])
     assert "a\\|b" in leaderboard_markdown(piped)
 
 
@@ -131,6 +132,7 @@ def test_hostile_text_stays_text() -> None:
     bad = row(HOSTILE, 0.5, versus=Versus(why=HOSTILE), folders=(HOSTILE,))
     hostile = Board(
         HOSTILE,
+        2,
         [table(row("a", 0.6), bad, title=HOSTILE, ground={HOSTILE: HOSTILE}, notes=[HOSTILE], measure=HOSTILE)],
         [HOSTILE, HOSTILE],
         [Going(HOSTILE, 1, 2, HOSTILE, 1.0, {"loss": CURVE})],
@@ -146,7 +148,7 @@ def test_hostile_text_stays_text() -> None:
 @pytest.mark.parametrize("rows", [0, 1, 40])
 def test_any_number_of_rows(rows: int) -> None:
     many = [row(f"net{i}", 0.9 - 0.01 * i) for i in range(rows)]
-    board = Board("runs", [table(*many)] if rows else [], damaged=[("a", "b")])
+    board = Board("runs", 1, [table(*many)] if rows else [], damaged=[("a", "b")])
     found = Reader(leaderboard_page(board))
     assert len(found.all("tbody")) == min(rows, 1)
     assert sum(str(tag.get("class", "")).startswith("line s") for tag in found.all("path")) == min(rows, 5)

@@ -37,7 +37,7 @@ def leaderboard(
         if not root.is_dir():
             raise UserError(f"runs={root} is {'not a folder' if root.exists() else 'missing'}: give a folder of runs")
     told = ", ".join(map(str, roots))
-    listed = [one for root in roots for one in run_folders(root)]
+    listed = list(run_folders(roots))
     if not listed:
         raise UserError(f"runs={told} has no run in it: train one, or give the folder that run.root named")
     found = [read(one) if isinstance(one, Path) else one for one in listed]
@@ -47,6 +47,7 @@ def leaderboard(
     ranked, differ = tables(runs, root, metric=metric, top=top, ignored=tuple(ignored))
     return Board(
         root=told,
+        finished=len(runs),
         tables=ranked,
         why=differ,
         going=[_going(one, root) for one in found if isinstance(one, Unfinished)],

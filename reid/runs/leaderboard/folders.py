@@ -4,7 +4,7 @@ import csv
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -107,13 +107,13 @@ class Lost:
     failed: bool = False
 
 
-def run_folders(root: Path, depth: int = DEPTH) -> Iterator[Path | Study | Lost]:
-    """Every run folder in ``root`` and up to ``depth`` levels below it, and every study, in the order of their names.
+def run_folders(roots: Sequence[Path], depth: int = DEPTH) -> Iterator[Path | Study | Lost]:
+    """Every run folder in ``roots`` and up to ``depth`` levels below, and every study, in the order of their names.
 
-    What is inside a run folder is not looked into, and a folder that two links lead to comes once.
+    What is inside a run folder is not looked into, and a folder that two roots or links lead to comes once.
     """
     seen: set[str] = set()
-    stack = [(root, 0)]
+    stack = [(root, 0) for root in reversed(roots)]
     while stack:
         folder, level = stack.pop()
         if (real := os.path.realpath(folder)) in seen:
