@@ -105,16 +105,26 @@ class Table:
 class Going:
     """A run without numbers: its folder, epochs done and asked for, its last values in words, and its log's curves.
 
-    ``quiet`` are the seconds since it last wrote; ``pruned`` if its sweep gave it up.
+    ``quiet`` are the seconds since it last wrote; ``pruned`` if its sweep gave it up, not ``begun`` if it waits.
     """
 
     folder: str
-    epoch: int
-    epochs: int
-    last: str
-    quiet: float
+    epoch: int = 0
+    epochs: int = 0
+    last: str = ""
+    quiet: float = 0.0
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     pruned: bool = False
+    begun: bool = True
+
+    @property
+    def state(self) -> str:
+        """How far it is, its last values, and since when nothing was written."""
+        if not self.begun:
+            return "not begun"
+        of = f"epoch {self.epoch} of {self.epochs}" if self.epochs else f"epoch {self.epoch}"
+        since = "given up by its sweep" if self.pruned else f"last written {ago(self.quiet)} ago"
+        return ", ".join(part for part in (of, self.last, since) if part)
 
 
 @dataclass(frozen=True)
@@ -192,6 +202,17 @@ def cells(table: Table, place: int) -> dict[str, Cell]:
     return found
 
 
+def ago(seconds: float) -> str:
+    """
+    >>> ago(30), ago(600), ago(7200), ago(200000)
+    ('30 s', '10 min', '2 h', '2 days')
+    """
+    for size, unit in ((2 * 86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / (86400 if unit == 'days' else size):.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def label(table: Table, row: Row) -> str:
     """The settings of a row in a few words, for a plot."""
     words = [(heading, row.settings[key]) for key, heading in table.columns.items()]
@@ -217,17 +238,13 @@ def explained(table: Table) -> list[str]:
         lines.append(
             f"To the best: difference in {table.metric} with its 95% interval, paired by query, each query's value "
             "averaged over the runs of a row; p: that swapping the two for whole identities gives such a difference, "
-            f"times the rows left to test (Holm). It tests these trained nets on other people. {tested_rows(table)}"
+            "times the rows left to test (Holm). It tests these trained nets on other people."
         )
+        if len(table.rows) > table.tested:
+            lines.append(f"Of {len(table.rows)} rows the first {table.tested} were tested: top=.")
     if "images/s" in shown or "hours" in shown:
         lines.append("images/s and hours: of the training steps, validation left out.")
     return lines
-
-
-def tested_rows(table: Table) -> str:
-    """How many rows were set against the best, where it is not all."""
-    rest = len(table.rows) - table.tested
-    return f"Of the {len(table.rows)} rows the first {table.tested} were tested (top=)." if rest > 0 else ""
 
 
 def _versus(versus: Versus | None, place: int) -> tuple[Cell, Cell]:

@@ -10,7 +10,7 @@ from reid.report.charts import Series, line_chart
 from reid.report.frame import page_frame, pairs
 from reid.report.leaderboard import Board, Cell, Going, Importance, Row, Table, Worth, cells, label
 from reid.report.leaderboard_style import CSS, SCRIPT
-from reid.report.leaderboard_text import ago, apart, meaning
+from reid.report.leaderboard_text import apart, meaning
 from reid.report.scatter import scatter
 from reid.report.text import percent, short
 
@@ -169,11 +169,7 @@ def _studies(found: Sequence[Worth]) -> str:
 def _going(runs: Sequence[Going]) -> str:
     if not runs:
         return ""
-    items = []
-    for run in runs:
-        of = f"epoch {run.epoch} of {run.epochs}" if run.epochs else f"epoch {run.epoch}"
-        since = "given up by its sweep" if run.pruned else f"last written {ago(run.quiet)} ago"
-        items.append((run.folder, ", ".join(part for part in (of, run.last, since) if part)))
+    items = [(run.folder, run.state) for run in runs]
     charts = [chart for name in _CURVES if (chart := _overlaid(name, [(run.folder, run.curves) for run in runs]))]
     layout = " one" if len(charts) == 1 else ""
     drawn = f'<div class="charts{layout}">{"".join(charts)}</div>' if charts else ""

@@ -9,6 +9,8 @@ from reid.report.leaderboard import METRICS, Board, Table, Worth, cells, explain
 from reid.report.terminal import facts
 from reid.report.text import percent
 
+_LINE = 140  # characters of a reason in the terminal; files have it whole
+
 
 def leaderboard_text(board: Board, *, top: int | None = None) -> str:
     """The tables with at most ``top`` rows each, and under them the runs that are in none."""
@@ -20,7 +22,9 @@ def leaderboard_text(board: Board, *, top: int | None = None) -> str:
         parts.append("\n".join([told, "", *_aligned(table, top), *(f"note: {note}" for note in table.notes)]))
     if board.tables:
         parts.append("\n".join(meaning(board)))
-    parts += [facts({"unfinished": "\n".join(going_lines(board))})] if board.going else []
+    parts += (
+        [facts({"unfinished": "\n".join(f"{run.folder}: {run.state}" for run in board.going)})] if board.going else []
+    )
     for name, lost in (("failed", board.failed), ("unreadable", board.damaged)):
         parts += [facts({name: "\n".join(f"{folder}: {why}" for folder, why in lost)})] if lost else []
     parts += [facts({f"worth in {one.folder}": worth(one)}) for one in board.studies]
@@ -45,7 +49,7 @@ def leaderboard_markdown(board: Board) -> str:
     if board.tables:
         parts.append("\n".join(f"- {line}" for line in meaning(board)))
     lists = {
-        "Unfinished": going_lines(board),
+        "Unfinished": [f"{run.folder}: {run.state}" for run in board.going],
         "Failed": [f"{folder}: {why}" for folder, why in board.failed],
         "Unreadable": [f"{folder}: {why}" for folder, why in board.damaged],
         "Sweeps": [f"{one.folder}: {worth(one)}" for one in board.studies],
@@ -95,31 +99,10 @@ def meaning(board: Board) -> list[str]:
     return list(dict.fromkeys(line for table in board.tables for line in explained(table)))
 
 
-def going_lines(board: Board) -> list[str]:
-    """One line an unfinished run: how far it is, its last values, and since when nothing was written."""
-    lines = []
-    for run in board.going:
-        of = f"epoch {run.epoch} of {run.epochs}" if run.epochs else f"epoch {run.epoch}"
-        since = "given up by its sweep" if run.pruned else f"last written {ago(run.quiet)} ago"
-        lines.append(f"{run.folder}: {', '.join(part for part in (of, run.last, since) if part)}")
-    return lines
-
-
 def worth(study: Worth) -> str:
     """What a sweep's values are worth, in a line."""
     shares = ", ".join(f"{one.name} {percent(one.share)}" for one in study.shares)
     return f"{study.metric}: {shares} ({study.measure})"
-
-
-def ago(seconds: float) -> str:
-    """
-    >>> ago(30), ago(600), ago(7200), ago(200000)
-    ('30 s', '10 min', '2 h', '2 days')
-    """
-    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
-        if seconds >= (2 * size if unit == "days" else size):
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _aligned(table: Table, top: int | None) -> list[str]:

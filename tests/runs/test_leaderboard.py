@@ -135,7 +135,7 @@ def test_of_a_repeated_seed_the_newest_counts(tmp_path: Path) -> None:
         os.utime(tmp_path / name / "metrics.json", (1000 - i, 1000 - i))
     table = only(leaderboard([tmp_path]))
     assert table.rows[0].folders == ("a",)
-    assert table.notes == ["1 runs repeat a config and its seed: the newest of them counts."]
+    assert table.notes == ["of runs with one config and seed the newest counts; 1 earlier left out."]
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,13 @@ def test_runs_in_every_state(tmp_path: Path) -> None:
         run = write(tmp_path / name, AP) if name == "requeued" else tmp_path / name
         run.mkdir(exist_ok=True)
         (run / "failed.json").write_text(json.dumps({"error": "backbone=resnet1 is unknown", "overrides": []}))
+    jobs = [{"folder": name} for name in ("000_waits", "001_began")]
+    (tmp_path / "sweep" / "001_began" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "sweep" / "sweep.json").write_text(json.dumps({"jobs": jobs}))
     board = leaderboard([tmp_path])
+    waiting = board.going.pop()
+    assert (waiting.folder, waiting.state) == ("sweep/000_waits", "not begun")
+    assert board.damaged.pop()[0] == "sweep/001_began"
     assert [(g.folder, g.epoch, g.epochs, g.pruned) for g in board.going] == [
         ("going", 2, 3, False),
         ("pruned", 2, 3, True),

@@ -11,7 +11,7 @@ from reid.errors import UserError
 from reid.report.leaderboard import Board, Going, Importance, Worth
 from reid.report.text import number, percent, short
 from reid.runs.leaderboard.configs import lacking
-from reid.runs.leaderboard.folders import Lost, Run, Study, Unfinished, read, run_folders
+from reid.runs.leaderboard.folders import Lost, Run, Study, Unfinished, Waiting, read, run_folders
 from reid.runs.leaderboard.tables import below, curves, tables
 
 METRICS = ("mAP", "rank-1")
@@ -50,7 +50,10 @@ def leaderboard(
         finished=len(runs),
         tables=ranked,
         why=differ,
-        going=[_going(one, root) for one in found if isinstance(one, Unfinished)],
+        going=[
+            *(_going(one, root) for one in found if isinstance(one, Unfinished)),
+            *(Going(below(one.path, root), begun=False) for one in found if isinstance(one, Waiting)),
+        ],
         failed=[(below(one.path, root), one.why) for one in lost if one.failed],
         damaged=[(below(one.path, root), one.why) for one in lost if not one.failed],
         studies=[_study(one, root) for one in found if isinstance(one, Study)],

@@ -17,7 +17,7 @@ from reid.runs.per_query import per_query_files
 
 FAILED, TRIAL = "failed.json", "trial.json"  # what a job of a sweep leaves that failed, and one that is a trial
 DEPTH = 6
-IMPORTANCE = "importance.json"  # in the folder of a sweep, where its sweeper was Optuna
+SWEEP, IMPORTANCE = "sweep.json", "importance.json"  # in the folder of a sweep, the latter where Optuna led it
 _MARKS = {"config.yaml", "metrics.json", "train_log.csv", "checkpoints", FAILED}
 _READ = ("epoch", "loss", "val_mAP", "images_per_s", "seconds")  # of train_log.csv
 _NUMBERS = ("mAP", "rank-1")
@@ -89,6 +89,13 @@ class Unfinished:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A job of a sweep that has not begun: where its run folder will be."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
 class Study:
     """What a sweep's optimiser found each value worth: config key to share; ``metric`` and ``measure`` in words."""
 
@@ -107,8 +114,8 @@ class Lost:
     failed: bool = False
 
 
-def run_folders(roots: Sequence[Path], depth: int = DEPTH) -> Iterator[Path | Study | Lost]:
-    """Every run folder in ``roots`` and up to ``depth`` levels below, and every study, in the order of their names.
+def run_folders(roots: Sequence[Path], depth: int = DEPTH) -> Iterator[Path | Study | Waiting | Lost]:
+    """Every run folder in ``roots`` and up to ``depth`` levels below, what sweeps tell, in the order of their names.
 
     What is inside a run folder is not looked into, and a folder that two roots or links lead to comes once.
     """
@@ -131,6 +138,8 @@ def run_folders(roots: Sequence[Path], depth: int = DEPTH) -> Iterator[Path | St
             continue
         if IMPORTANCE in names and (study := _study(folder)):
             yield study
+        if SWEEP in names:
+            yield from _not_begun(folder)
         if level < depth:
             stack += [(folder / e.name, level + 1) for e in entries if e.is_dir() and not e.name.startswith(".")]
 
@@ -169,6 +178,16 @@ def read_columns(path: Path) -> Log:
     head, *rows = rows
     rows = [row for row in rows if len(row) == len(head)]
     return Log({name: np.array([_number(row[i]) for row in rows]) for i, name in enumerate(head) if name in _READ})
+
+
+def _not_begun(sweep: Path) -> Iterator[Waiting | Lost]:
+    """The jobs that sweep.json lists and that have left nothing yet."""
+    try:
+        folders = [sweep / str(job["folder"]) for job in _json(sweep / SWEEP)["jobs"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield Lost(sweep, f"{SWEEP} is damaged ({error})")
+        return
+    yield from (Waiting(folder) for folder in folders if not any((folder / mark).exists() for mark in _MARKS))
 
 
 def _study(path: Path) -> Study | Lost | None:
