@@ -214,9 +214,13 @@ def ago(seconds: float) -> str:
 
 
 def label(table: Table, row: Row) -> str:
-    """The settings of a row in a few words, for a plot."""
-    words = [(heading, row.settings[key]) for key, heading in table.columns.items()]
-    return " ".join(v if v[:1].isalpha() and v not in _BARE else f"{name} {v}" for name, v in words) or table.title
+    """The settings of a row in a few words, for a plot; a number has its heading before it."""
+    told = []
+    for key, heading in table.columns.items():
+        value = row.settings[key]
+        plain = (value[:1].isalpha() and value not in _BARE) or value.startswith("[")
+        told.append(value if plain else f"{heading} {value}")
+    return " ".join(told) or table.title
 
 
 def mean_and_spread(row: Row, metric: str) -> str:

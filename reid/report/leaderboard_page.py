@@ -15,6 +15,7 @@ from reid.report.scatter import scatter
 from reid.report.text import percent, short
 
 COLOURED, DRAWN = 5, 60  # lines with a colour and a name, and all lines of a chart
+_LONG = 20  # characters; with longer names the points of a plot bear the places of their rows
 _CURVES = {"loss": ("Loss", short, False), "val_mAP": ("mAP on the identities held out", percent, True)}
 
 
@@ -110,8 +111,8 @@ def _charts(table: Table) -> str:
         "parameters, millions": [row.parameters / 1e6 for row in table.rows],
     }
     charts = [_against(table, name, values) for name, values in costs.items()]
-    named = [(label(table, row), row.curves) for row in table.rows]
-    charts += [_overlaid(name, named) for name in _CURVES]
+    rows = [(label(table, row), row.curves) for row in table.rows]
+    charts += [_overlaid(name, rows) for name in _CURVES]
     charts.append(_importance(f"What {table.metric} depends on", table.importance, table.measure))
     charts = [chart for chart in charts if chart]
     layout = " one" if len(charts) == 1 else ""
@@ -123,6 +124,8 @@ def _against(table: Table, name: str, costs: Sequence[float]) -> str:
     points = [(label(table, row), cost, row.mean(table.metric)) for row, cost in zip(table.rows, costs, strict=True)]
     if sum(math.isfinite(cost) and cost > 0 for cost in costs) < 2:
         return ""
+    places = {who: f"#{place}" for place, (who, _, _) in enumerate(points, 1)}
+    numbered = max(map(len, places)) > _LONG
     return scatter(
         f"{table.metric} against {name}; dashed: nothing is as good for less",
         points,
@@ -131,6 +134,7 @@ def _against(table: Table, name: str, costs: Sequence[float]) -> str:
         y_format=percent,
         log_y=False,
         front=True,
+        shown=places if numbered else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from reid.report.charts import ticks
 from reid.report.plot import plot
@@ -29,6 +29,7 @@ def scatter(
     y_format: Callable[[float], str],
     log_y: bool,
     front: bool = False,
+    shown: Mapping[str, str] | None = None,
 ) -> str:
     """A figure; ``x`` is on a logarithmic scale, ``y`` too if asked for. Texts are plain and escaped here.
 
@@ -37,6 +38,7 @@ def scatter(
     Args:
         front: draw the Pareto front of a cost ``x`` and a gain ``y``; of many points only its own then bear a name,
             the others tell theirs when they are pointed at.
+        shown: what stands at a point in place of its name, which it still tells when it is pointed at.
     """
     kept = [p for p in points if all(map(math.isfinite, p[1:])) and p[1] > 0 and (p[2] > 0 or not log_y)]
     if not kept:
@@ -59,14 +61,15 @@ def scatter(
         f"<title>{html.escape(name)}</title></path>"
         for i, (name, x, y) in sorted(enumerate(places), key=lambda one: one[0] in best)  # the front over the others
     )
+    words = [(shown or {}).get(name, name) for name, _, _ in kept]
     named = [*best, *(i for i in range(len(kept)) if i not in best and len(kept) <= _NAMED)]
     obstacles = [_box(places[i]) for i in range(len(kept)) if i not in named]
     if front:  # the level parts of its steps
         ends = [*(places[i][1] for i in best[1:]), 100.0]
         obstacles += [(places[i][1], end, places[i][2]) for i, end in zip(best, ends, strict=True)]
     spans = [
-        f'<span class="point {side}" style="left:{places[i][1]:.2f}%;top:{y:.2f}%">{html.escape(places[i][0])}</span>'
-        for i, (side, y) in zip(named, labels([places[i] for i in named], obstacles), strict=True)
+        f'<span class="point {side}" style="left:{places[i][1]:.2f}%;top:{y:.2f}%">{html.escape(words[i])}</span>'
+        for i, (side, y) in zip(named, labels([(words[i], *places[i][1:]) for i in named], obstacles), strict=True)
     ]
     return plot(
         title,

@@ -135,7 +135,7 @@ def test_of_a_repeated_seed_the_newest_counts(tmp_path: Path) -> None:
         os.utime(tmp_path / name / "metrics.json", (1000 - i, 1000 - i))
     table = only(leaderboard([tmp_path]))
     assert table.rows[0].folders == ("a",)
-    assert table.notes == ["of runs with one config and seed the newest counts; 1 earlier left out."]
+    assert table.notes == ["Of runs with one config and seed the newest counts; 1 earlier left out."]
 
 
 @pytest.mark.parametrize(

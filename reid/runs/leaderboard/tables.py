@@ -107,7 +107,7 @@ def _table(
         found = against_best(files[0], files[1:], metric)
         rows[1:tested] = [replace(row, versus=v) for row, v in zip(rows[1:tested], found, strict=True)]
     why = dict.fromkeys(row.versus.why for row in rows if row.versus and row.versus.why)
-    notes = [f"of runs with one config and seed the newest counts; {repeated} earlier left out."] if repeated else []
+    notes = [f"Of runs with one config and seed the newest counts; {repeated} earlier left out."] if repeated else []
     notes += [f"A row is not tested: {reason}." for reason in why]
     return Table(
         title=told["test set"],
