@@ -311,12 +311,14 @@ def test_other_queries_are_not_paired(tmp_path: Path) -> None:
 
 def test_runs_of_two_versions_are_told_apart(tmp_path: Path) -> None:
     write(tmp_path / "new", AP)
-    write(tmp_path / "old", AP, changes={"eval__pool": ..., "image__cache": ...}, numbers={"parameters": None})
+    older = {"eval__pool": ..., "image__cache": ..., "seed": 1}
+    write(tmp_path / "old", AP, changes=older, numbers={"parameters": None})
     board = leaderboard([tmp_path])
     assert only(board).columns == {"eval.pool": "pool"}
     assert sorted(row.settings["eval.pool"] for row in only(board).rows) == ["none", "–"]
     assert board.notes[0].startswith("1 of 2 runs are of another version: their configs lack eval.pool, a dash")
     assert "number of parameters" in board.notes[1]
+    assert len(only(leaderboard([tmp_path], ignored=["eval.pool"])).rows) == 1
 
 
 def test_links_and_depth(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def _versions(runs: Sequence[Run]) -> list[str]:
     if older:
         notes.append(
             f"{older} of {len(runs)} runs are of another version: their configs lack {', '.join(keys)}, a dash in the "
-            "tables, and they have rows of their own."
+            f"tables, and they have rows of their own; ignore=[{','.join(keys)}] takes them as alike."
         )
     sizeless = sum(not math.isfinite(number(run.facts.get("parameters"))) for run in runs)
     if 0 < sizeless < len(runs):

@@ -14,7 +14,7 @@ NOT_COUNTED = {
     "seed": "runs that differ in it alone are repeats of one experiment",
     "run.": "what the folder is called and where it is",
     "resume": "a run that went on is the same run",
-    "resume.": "likewise",
+    "resume_changes": "likewise",
     "logger.": "who is told beside the run folder",
     "logger": "likewise, where there is none",
     "dataset.root": "where the files are; that they are the same the fingerprint says",
@@ -28,10 +28,14 @@ NOT_COUNTED = {
     "trainer.accelerator": "rounding alone; the number of devices counts, as BatchNorm sees a share of the batch",
     "trainer.strategy": "how the same gradients are summed",
     "trainer.channels_last": "the order of numbers in memory",
+    "trainer.compile": "the same network, faster",
     "trainer.checkpoint_every_n_epochs": "what is kept beside",
+    "trainer.checkpoint_every_n_steps": "likewise",
     "trainer.log_every_n_steps": "how often loggers are told",
     "trainer.profiler": "a measurement",
 }
+
+_PLAIN = ("image", "data", "eval", "trainer")  # groups that have the same keys whatever is chosen
 
 
 @lru_cache(maxsize=4096)
@@ -117,9 +121,8 @@ def _named(key: str) -> str:
 def lacking(configs: Sequence[Config]) -> tuple[int, list[str]]:
     """How many configs lack keys that every run of the others' version has, and these keys.
 
-    Only keys that count and that no choice of an option brings or takes away are looked at: those of the groups
-    ``image``, ``data`` and ``eval``.
+    Only keys that count and that no choice of an option brings or takes away are looked at: those of ``_PLAIN`` groups.
     """
-    plain = {key for c in configs for key in c if key.partition(".")[0] in ("image", "data", "eval") and counts(key)}
+    plain = {key for c in configs for key in c if key.partition(".")[0] in _PLAIN and counts(key)}
     short = [plain - c.keys() for c in configs]
     return sum(map(bool, short)), sorted(set().union(*short))
