@@ -106,4 +106,5 @@ def _earlier_run(uri: str, experiment: str, folder: Path) -> str | None:
 def _need(logger: str, package: str) -> None:
     spec = find_spec(package)
     if spec is None or spec.origin is None:  # a folder of that name, as wandb leaves one, is none
-        raise UserError(f"logger={logger} needs a package that is not installed: pip install {logger}")
+        command = f"pip install -e '.[{logger}]' -c constraints.txt"
+        raise UserError(f"logger={logger} needs a package that is not installed: {command}")

@@ -205,7 +205,7 @@ def test_logger_writes_below_the_run_or_is_none(group: str, name: str, tmp_path:
         assert name == "none"
         return
     if name in ("mlflow", "wandb") and find_spec(name) is None:
-        with pytest.raises(UserError, match=f"logger={name} .* pip install {name}$"):
+        with pytest.raises(UserError, match=f"logger={name} .* pip install"):
             build(node, group)
         return
     logger = build(node, group)(save_dir=tmp_path)

@@ -13,15 +13,18 @@ from reid.training import loggers
 @pytest.mark.parametrize("name", ["mlflow", "wandb"])
 def test_a_missing_package_is_told(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loggers, "find_spec", lambda package: None)
-    with pytest.raises(UserError, match=rf"^logger={name} needs a package that is not installed: pip install {name}$"):
+    with pytest.raises(UserError) as error:
         getattr(loggers, name)()
+    assert str(error.value) == (
+        f"logger={name} needs a package that is not installed: pip install -e '.[{name}]' -c constraints.txt"
+    )
 
 
 def test_a_folder_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wandb").mkdir()  # as it leaves one behind
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "wandb", raising=False)
-    with pytest.raises(UserError, match="pip install wandb"):
+    with pytest.raises(UserError, match="pip install"):
         loggers.wandb()
 
 
