@@ -242,10 +242,14 @@ def explained(table: Table) -> list[str]:
         lines.append(
             f"To the best: difference in {table.metric} with its 95% interval, paired by query, each query's value "
             "averaged over the runs of a row; p: that swapping the two for whole identities gives such a difference, "
-            "times the rows left to test (Holm). It tests these trained nets on other people."
+            "times the rows left to test (Holm). It tests these trained nets on other people; how other seeds would "
+            "train ± tells. The best is chosen by the same numbers, which lean its way."
         )
         if len(table.rows) > table.tested:
-            lines.append(f"Of {len(table.rows)} rows the first {table.tested} were tested: top=.")
+            lines.append(
+                f"Of {len(table.rows)} rows the first {table.tested} were tested, and the per-query files of these "
+                "alone were read: top= sets how many."
+            )
     if "images/s" in shown or "hours" in shown:
         lines.append("images/s and hours: of the training steps, validation left out.")
     return lines
