@@ -42,7 +42,9 @@ def test_commands_compose(name: str, overrides: list[str]) -> None:
 
 def test_every_option_that_exists_is_listed_and_no_other() -> None:
     listed = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", README, flags=re.MULTILINE))
-    for group in (p for p in (ROOT / "configs").iterdir() if p.is_dir()):
+    for group in (
+        p for p in (ROOT / "configs").iterdir() if p.is_dir() and p.name != "hydra"
+    ):  # docs/sweeps.md has that
         known = {f.stem for f in group.glob("*.yaml")}
         named = set(re.findall(r"`([\w.=]+)`", listed[group.name]))
         assert known <= named, group.name

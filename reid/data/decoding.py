@@ -1,7 +1,7 @@
 """Image files -> uint8 pixels of one size."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,9 @@ from torch import Tensor
 from reid.data.progress import counted
 from reid.errors import UserError
 
-_TASK = 16  # images that a thread decodes before it reports
-_AHEAD = 8  # tasks begun before they are asked for; bounds the memory
+Put = Callable[[int, np.ndarray], object]
+TOGETHER = 16  # images that a thread decodes and hands over at once
+_AHEAD = 8  # times as many, begun before they are asked for; bounds the memory
 
 
 def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -27,9 +28,13 @@ def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
         raise OSError(str(error)) from error
 
 
-def decode_all(paths: Sequence[Path], size: tuple[int, int]) -> Iterator[np.ndarray | None]:
-    """Every file as ``decode`` gives it, in order and with progress; None for one that cannot be read."""
-    return counted(_in_order(paths, size), len(paths), "decoding")
+def decode_all(paths: Sequence[Path], size: tuple[int, int], put: Put) -> Iterator[bool]:
+    """Whether each file can be read, in order and with progress, once ``put`` has got its pixels.
+
+    ``put(first, pixels)`` is called from several threads, with the number of the first of some files and their uint8
+    pixels [n, H, W, 3] as ``decode`` gives them, black where a file cannot be read.
+    """
+    return counted(_in_order(paths, size, put), len(paths), "decoding")
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,12 @@ def unreadable(path: Path, count: int = 1) -> UserError:
     )
 
 
-def _in_order(paths: Sequence[Path], size: tuple[int, int]) -> Iterator[np.ndarray | None]:
-    waiting: deque[Future[list[np.ndarray | None]]] = deque()
+def _in_order(paths: Sequence[Path], size: tuple[int, int], put: Put) -> Iterator[bool]:
+    waiting: deque[Future[list[bool]]] = deque()
     with ThreadPoolExecutor() as pool:  # PIL lets other threads run while it decodes
         try:
-            for start in range(0, len(paths), _TASK):
-                waiting.append(pool.submit(_decode_readable, paths[start : start + _TASK], size))
+            for start in range(0, len(paths), TOGETHER):
+                waiting.append(pool.submit(_decode_some, paths[start : start + TOGETHER], size, start, put))
                 if len(waiting) > _AHEAD:
                     yield from waiting.popleft().result()
             while waiting:
@@ -73,12 +78,13 @@ def _in_order(paths: Sequence[Path], size: tuple[int, int]) -> Iterator[np.ndarr
             pool.shutdown(cancel_futures=True)
 
 
-def _decode_readable(paths: Sequence[Path], size: tuple[int, int]) -> list[np.ndarray | None]:
-    return [_decode_if_readable(path, size) for path in paths]
-
-
-def _decode_if_readable(path: Path, size: tuple[int, int]) -> np.ndarray | None:
-    try:
-        return decode(path, size)
-    except OSError:
-        return None
+def _decode_some(paths: Sequence[Path], size: tuple[int, int], first: int, put: Put) -> list[bool]:
+    pixels = np.zeros((len(paths), *size, 3), dtype=np.uint8)
+    readable = [True] * len(paths)
+    for i, path in enumerate(paths):
+        try:
+            pixels[i] = decode(path, size)
+        except OSError:
+            readable[i] = False
+    put(first, pixels)
+    return readable

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.data.decoding import Decoded, decode_all, unreadable
+from reid.data.decoding import TOGETHER, Decoded, Put, decode_all, unreadable
 from reid.data.locks import locked, share
 from reid.data.records import Record
 from reid.data.room import room_in_memory, room_on_disk
@@ -103,10 +103,8 @@ class _Stored:
         """Of all pixels, which are read for it once in a process."""
         which = _identity(self._file)
         if which not in _CHECKED:
-            crc = 0
-            for start in range(0, len(self._pixels), _CHUNK):
-                crc = zlib.crc32(np.ascontiguousarray(self._pixels[start : start + _CHUNK]).data, crc)
-            _CHECKED[which] = crc
+            starts = range(0, len(self._pixels), TOGETHER)
+            _CHECKED[which] = _of_all([zlib.crc32(self._pixels[start : start + TOGETHER].data) for start in starts])
         return _CHECKED[which]
 
     def __call__(self, index: np.ndarray) -> Tensor:
@@ -131,7 +129,7 @@ _HELD: WeakValueDictionary[str, _Held] = WeakValueDictionary()  # by key, as lon
 
 
 def _each_time(records: Sequence[Record], size: tuple[int, int], skip: bool) -> tuple[Sequence[int], Decoded]:
-    bad = _decode_each(records, size, skip, lambda i, pixels: None)
+    bad = _decode_each(records, size, skip, lambda first, pixels: None)
     return bad, Decoded(tuple(r.path for r in records), size)
 
 
@@ -141,7 +139,11 @@ def _in_memory(records: Sequence[Record], size: tuple[int, int], skip: bool) -> 
     if held is None:
         room_in_memory(len(records), _bytes(records, size))
         pixels = np.empty((len(records), *size, 3), dtype=np.uint8)
-        bad = _decode_each(records, size, skip, pixels.__setitem__)
+
+        def put(first: int, some: np.ndarray) -> None:
+            pixels[first : first + len(some)] = some
+
+        bad = _decode_each(records, size, skip, put)
         held = _HELD[key] = _Held(torch.from_numpy(pixels), bad)
     return held.unreadable, held
 
@@ -215,28 +217,34 @@ def _write(file: BinaryIO, records: Sequence[Record], size: tuple[int, int], ski
     """Write the array [N, H, W, 3], black where an image cannot be read: which ones these are, and the checksum."""
     head = {"descr": "|u1", "fortran_order": False, "shape": (len(records), *size, 3)}
     np.lib.format.write_array_header_1_0(file, head)
-    crc = 0
+    file.flush()
+    begin, crcs = file.tell(), [0] * -(-len(records) // TOGETHER)
 
-    def put(i: int, pixels: np.ndarray) -> None:
-        nonlocal crc
-        file.write(pixels.data)
-        crc = zlib.crc32(pixels.data, crc)
+    def put(first: int, pixels: np.ndarray) -> None:
+        content = memoryview(pixels).cast("B")
+        crcs[first // TOGETHER] = zlib.crc32(content)
+        place = begin + len(content) // len(pixels) * first
+        while content:  # a disk that fills up takes a part
+            written = os.pwrite(file.fileno(), content, place)
+            content, place = content[written:], place + written
 
-    return _decode_each(records, size, skip, put), crc
+    return _decode_each(records, size, skip, put), _of_all(crcs)
 
 
-def _decode_each(
-    records: Sequence[Record], size: tuple[int, int], skip: bool, put: Callable[[int, np.ndarray], None]
-) -> list[int]:
-    """Give every image to ``put``, in order, a black one where it cannot be read: which ones these are.
+def _of_all(crcs: Sequence[int]) -> int:
+    """One checksum of those of the parts."""
+    return zlib.crc32(np.array(crcs, dtype="<u4").tobytes())
+
+
+def _decode_each(records: Sequence[Record], size: tuple[int, int], skip: bool, put: Put) -> list[int]:
+    """Give every image to ``put``, see ``decode_all``: which ones cannot be read.
 
     Raises UserError for them unless ``skip``.
     """
-    bad, black = [], np.zeros((*size, 3), dtype=np.uint8)
-    for i, pixels in enumerate(decode_all([r.path for r in records], size), start=1):
-        if pixels is None:
+    bad = []
+    for i, readable in enumerate(decode_all([r.path for r in records], size, put), start=1):
+        if not readable:
             bad.append(i - 1)
-        put(i - 1, black if pixels is None else pixels)
         if bad and not skip and (i % _CHUNK == 0 or i == len(records)):  # some more are counted for the message
             raise unreadable(records[bad[0]].path, len(bad))
     return bad

@@ -18,7 +18,7 @@ import numpy as np
 
 from reid.data.locks import locked, unused
 
-VERSION = 1  # of the layout; another one is never opened, since it is part of the digest
+VERSION = 2  # of the layout; another one is never opened, since it is part of the digest
 PIXELS, DESCRIPTION = "images.npy", "store.json"
 _NAME = re.compile(r"(\d+x\d+-[0-9a-f]{20})(\.partial-[0-9a-f]+)?")
 

@@ -70,7 +70,7 @@ def _arguments(cfg: DictConfig, overrides: list[str], run: RunFolder | None, res
         raise UserError(f"dataset={split.name} has nothing to train on: judge on it with eval.py dataset=...")
     evaluation = {name: cfg.eval[name] for name in ("protocol", "distance", "flip")}
     evaluation["pool"] = cfg.eval.get("pool") or "none"  # which the configs of older runs do not have
-    targets = _targets(cfg, split, evaluation)
+    targets = _targets(cfg, split, validation, evaluation)
     named = None if resume and option == "resume" else overrides  # which name the data set
     labels = labels_line(split, cfg.eval.protocol, _doctor_command(cfg, named))
     learning = _learning(cfg)
@@ -89,7 +89,8 @@ def _arguments(cfg: DictConfig, overrides: list[str], run: RunFolder | None, res
     head: dict[str, Any] = OmegaConf.to_container(cfg.head, resolve=True)  # type: ignore[assignment]
     embedder = _embedder(backbone, head, size, data.num_classes)
     check_chunk(settings.chunk, embedder)
-    _check_sizes_and_cameras(backbone, learning["augment"], split, targets)
+    elsewhere = [target for target in targets if target.split is not validation]
+    _check_sizes_and_cameras(backbone, learning["augment"], split, elsewhere)
     if run and resume and is_first():
         print(f"resuming {run.path} from {resume}: epoch, optimiser, schedule, sampler and random state go on")
     return {
@@ -227,12 +228,20 @@ def _doctor_command(cfg: DictConfig, overrides: list[str] | None) -> str:
     return shlex.join(["python", "scripts/doctor.py", *given, *rules])
 
 
-def _targets(cfg: DictConfig, split: Split, evaluation: Mapping[str, Any]) -> list[Any]:
+def _targets(cfg: DictConfig, split: Split, validation: Split | None, evaluation: Mapping[str, Any]) -> list[Any]:
     """Where the trained model is judged; the rules of ``eval`` go over the sets' own where somebody chose them."""
     from reid.evaluation.protocols import named_protocol
+    from reid.runs.targets import Target
 
     named_protocol(evaluation["protocol"])  # of the validation part too
     how = {"asked": asked_of_all(evaluation, cfg.dataset), "distance": evaluation["distance"]}
+    judged = cfg.eval.get("split") or "test"  # which the configs of older runs do not have
+    if judged not in ("test", "validation"):
+        raise unknown("eval.split", judged, ("test", "validation"))
+    if judged == "validation":
+        if validation is None or cfg.eval.get("targets") is not None:
+            raise UserError("eval.split=validation needs dataset.val_fraction above 0, and no eval.targets")
+        return [Target(validation, evaluation["protocol"], evaluation["pool"])]
     if cfg.eval.get("targets") is not None:
         return listed_targets(cfg.eval.targets, **how, strict=bool(cfg.dataset.get("strict")))
     return own_targets(cfg.dataset, split, **how)

@@ -28,6 +28,7 @@ _VALUES: dict[str, tuple[Any, int | None]] = {  # of keys that no function's ann
     "eval.batch_size": (int, 1),
     "eval.flip": (bool, None),
     "eval.pool": (str | None, None),
+    "eval.split": (str | None, None),
     "image.cache_dir": (str, None),
     "run.root": (str, None),
     "run.name": (str | None, None),

@@ -5,9 +5,10 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -30,21 +31,22 @@ def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its errors on instead of printing them
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # it logs what it raises
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/joblib' is validated")  # by hydra-joblib-launcher, if there
 
     def contained(cfg: DictConfig) -> object:
         try:
-            return task(cfg)
+            return _job() if _in_own_sweep() else task(cfg)
         except (UserError, OmegaConfBaseException, HydraException) as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise  # the launcher decides what one failed job means for the others
-            _leave(error if isinstance(error, UserError) else _explain(error, config_name))
+            _leave(error if isinstance(error, UserError) else explain(error, config_name))
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(contained)()
     except UserError as error:
         _leave(error)
     except (HydraException, OmegaConfBaseException) as error:
-        _leave(_explain(error, config_name))
+        _leave(explain(error, config_name))
     except ValueError as error:
         if not str(error).startswith("Config group override"):  # what Hydra says of GROUP=null and GROUP=3
             raise
@@ -56,16 +58,33 @@ def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
         raise SystemExit(130) from None
 
 
+def _in_own_sweep() -> bool:
+    """Whether this is a job of a sweep that gives each job a process and a folder of its own."""
+    hydra = HydraConfig.get()
+    return bool(hydra.mode == RunMode.MULTIRUN and hydra.sweeper.get("_target_", "").startswith("hydra_plugins.reid_"))
+
+
+def _job() -> float | None:
+    from reid.door import sweep_job
+
+    hydra: Any = HydraConfig.get()
+    return sweep_job.run(sweep_job.job_of(hydra, list(hydra.overrides.task)))
+
+
 def _leave(error: Exception | str) -> NoReturn:
     print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     raise SystemExit(2)
 
 
-def _explain(error: Exception, config_name: str) -> str:
+def explain(error: Exception, config_name: str) -> str:
     """Hydra's error in one line, with the nearest right spelling."""
     text = str(error)
-    if isinstance(error, MissingConfigException) and (m := re.search(r"Could not find '([^']+)/([^'/]+)'", text)):
+    if isinstance(error.__cause__, UserError):  # of what Hydra itself builds: launchers and sweepers
+        return str(error.__cause__)
+    if isinstance(error, MissingConfigException) and (m := re.search(r"Could not find '([^']+)/([^'/]*)'", text)):
         group, option = m.groups()
+        if not option:
+            return f"{group}= names nothing: write {group}=OPTION, in a sweep {group}=OPTION,OPTION, or leave it out"
         known = sorted(f.stem for f in (CONFIGS / group).glob("*.yaml"))
         return f"{group}={option} is unknown: {_nearest(option, known)}known are {', '.join(known)}"
     if isinstance(error, ConfigCompositionException):

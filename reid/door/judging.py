@@ -122,6 +122,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
     }
     evaluation = {**trained.spec["evaluation"], **rules}
     targets, again = _targets(cfg, told, evaluation, bool(trained.embedder.backbone.cameras))
+    on_validation = OmegaConf.select(told, "eval.split") == "validation"  # its numbers are not those of the test set
     feature = evaluation.pop("feature", None)
     if feature is not None:
         if feature not in FEATURES:
@@ -141,7 +142,7 @@ def model_arguments(cfg: DictConfig, rerank: Any = None, option: str = "run") ->
             together=processes.count() > 1,
         ),
         "model": model,
-        "recorded": run.metrics if run is not None and again else None,
+        "recorded": run.metrics if run is not None and again and not on_validation else None,
     }
 
 

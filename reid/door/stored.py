@@ -13,11 +13,12 @@ from reid.runs.folder import RunFolder
 
 _FOLLOWS = "a resumed run goes on in its folder, with the optimiser of its checkpoint"
 _MOST = 6  # keys listed in a message
+_OPTIONS = ("trainer.", "data.", "image.", "backbone.freeze", "backbone.layer_decay")  # in the configs of all runs
 _MAY_CHANGE = (  # the beginnings of keys that do not touch what is learnt from which batches
     "resume", "run.", "logger", "eval.", "image.cache", "data.workers", "dataset.root", "dataset.strict",
     "backbone.pretrained", "backbone.weights", "backbone.checkpointing", "trainer.max_epochs", "trainer.accelerator",
     "trainer.devices", "trainer.num_nodes", "trainer.strategy", "trainer.checkpoint_", "trainer.val_every",
-    "trainer.log_every", "trainer.profiler",
+    "trainer.log_every", "trainer.profiler", "trainer.on_nan", "trainer.nan_", "trainer.spike",
 )  # fmt: skip
 
 
@@ -63,7 +64,8 @@ def refuse_changes(run: RunFolder, now: str, *, option: str, allowed: bool) -> N
     """
     before, after = _flat(config_of(run)), _flat(OmegaConf.create(now))
     changed = {k: (before.get(k), after.get(k)) for k in sorted({*before, *after}) if before.get(k) != after.get(k)}
-    changed = {k: v for k, v in changed.items() if not k.startswith(_MAY_CHANGE)}
+    made_since = [k for k in after if k not in before and k.startswith(_OPTIONS)]  # by options made since it was begun
+    changed = {k: v for k, v in changed.items() if not k.startswith(_MAY_CHANGE) and k not in made_since}
     told = ", ".join(f"{k}={new} (was {old})" for k, (old, new) in list(changed.items())[:_MOST])
     if len(changed) > _MOST:
         told += f" and {len(changed) - _MOST} more"
@@ -77,9 +79,9 @@ def refuse_changes(run: RunFolder, now: str, *, option: str, allowed: bool) -> N
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Plain values and lists by dotted key; an empty group counts as null."""
+    """Plain values and lists by dotted key."""
     if OmegaConf.is_config(node):
         node = OmegaConf.to_container(node, resolve=True)
     if not isinstance(node, Mapping):
-        return {} if node is None else {prefix.removesuffix("."): node}
+        return {prefix.removesuffix("."): node}
     return {key: value for name, inner in node.items() for key, value in _flat(inner, f"{prefix}{name}.").items()}

@@ -43,6 +43,8 @@ def load_trained(path: Path, *, option: str = "checkpoint", trust: bool = False)
         raise UserError(
             f"{option}={path} is not a checkpoint of this framework; weights alone go to backbone.weights=FILE"
         )
+    if not weights.is_sound(path):
+        raise UserError(f"{option}={path} is damaged (its checksums do not match): take another checkpoint of its run")
     try:
         builder = _builder(spec["backbone"]["builder"], trust, f"{option}={path}")
         arguments = {**spec["backbone"]["arguments"]}

@@ -85,21 +85,6 @@ CSS = """
 .differs b { color: var(--wrong); }
 .notes { margin: 0; padding-left: 1.2em; }
 
-.rows { display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 7px 12px; font-size: 0.85rem; }
-.rows { align-items: center; margin: 0; }
-.rows div { display: contents; }
-.rows dt { overflow-wrap: anywhere; }
-.rows span { position: relative; display: block; height: 16px; }
-.rows i { position: absolute; inset: 0 auto 0 0; min-width: 2px; border-radius: 3px; background: var(--accent); }
-.rows u { position: absolute; inset: -4px auto; width: 0; border-left: 2px dashed var(--ink); }
-.rows dd { margin: 0; text-align: right; white-space: nowrap; }
-.rows + .axis { margin-top: 12px; }
-.flat figcaption { flex: none; }
-.plot.points { height: 300px; margin-right: 24px; }
-.plot .point { color: var(--ink); font-size: 0.8rem; transform: translateY(-50%); padding: 0 9px; }
-.plot .point.before { transform: translate(-100%, -50%); }
-.plot .point.over { transform: translate(-50%, -50%); }
-.spot { stroke: var(--accent); stroke-width: 10; }
 
 @media (max-width: 680px) {
   .body { padding: 16px 14px; }
@@ -112,6 +97,5 @@ CSS = """
   .numbers div, .numbers .large { grid-column: span 3; }
   .numbers dd { font-size: 1.35rem; }
   .numbers .large dd { font-size: 2.1rem; }
-  .plot.points { height: 260px; }
 }
 """

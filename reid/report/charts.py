@@ -1,8 +1,4 @@
-"""Line charts as inline SVG.
-
-The drawing stretches with its box while strokes and labels do not: the SVG holds lines only, in percent of the plot,
-and the labels are ordinary text placed around it. So one chart reads as well on a phone as on a wide screen.
-"""
+"""Line charts as inline SVG."""
 
 import html
 import math
@@ -12,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from reid.report.plot import plot
 from reid.report.text import short
 
 COLOURS = 6  # the classes s0..s5 of the style sheet
@@ -21,11 +18,15 @@ _TOOLTIPS = 400  # more strips than this would be thinner than a pixel and only 
 
 @dataclass(frozen=True)
 class Series:
-    """A named line: ``x`` and ``y`` are float arrays of one length [N]; a non-finite value is a gap in the line."""
+    """A named line: ``x`` and ``y`` are float arrays of one length [N]; a non-finite value is a gap in the line.
+
+    A ``faint`` one is drawn thin and grey behind the others, without a name: what many lines are together.
+    """
 
     name: str
     x: np.ndarray
     y: np.ndarray
+    faint: bool = False
 
 
 def ticks(low: float, high: float, target: int = 5, whole: bool = False) -> list[float]:
@@ -98,29 +99,30 @@ def line_chart(
     def top(value: float) -> float:
         return 100 * (y_ticks[-1] - value) / (y_ticks[-1] - y_ticks[0])
 
-    grid = "".join(f"M0 {top(value):.2f}H100" for value in y_ticks)
-    lines = "".join(
+    drawing = "".join(
+        f'<path class="faint" data-name="{html.escape(line.name)}" d="{_path(line, usable, left, top)}"/>'
+        for line, usable in kept
+        if line.faint
+    )
+    kept = [one for one in kept if not one[0].faint]
+    drawing += "".join(
+        f'<g data-name="{html.escape(line.name)}">'
         f'<path class="line s{index % COLOURS}" d="{_path(line, usable, left, top)}"/>'
-        f'<path class="dot s{index % COLOURS}" d="{_dots(line, usable, left, top)}"/>'
+        f'<path class="dot s{index % COLOURS}" d="{_dots(line, usable, left, top)}"/></g>'
         for index, (line, usable) in enumerate(kept)
     )
-    labels = [
-        f'<span class="y" style="top:{top(value):.2f}%">{html.escape(y_format(value))}</span>' for value in y_ticks
-    ]
-    labels += [f'<span class="x" style="left:{left(value):.2f}%">{short(value)}</span>' for value in across]
     names = "".join(
         f'<li class="s{index % COLOURS}">{html.escape(line.name)} <b>{html.escape(y_format(float(line.y[usable][-1])))}'
         "</b></li>"
         for index, (line, usable) in enumerate(kept)
     )
-    named = f'<ul class="legend">{names}</ul>' if legend else ""
-    gutter = max(len(y_format(value)) for value in y_ticks)
-    return (
-        f'<figure class="chart"><figcaption><h3>{html.escape(title)}</h3>{named}</figcaption>'
-        f'<div class="plot" style="--gutter:{gutter}ch">'
-        f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{html.escape(title)}">'
-        f'<path class="grid" d="{grid}"/>{lines}{_tooltips(kept, left, x_label, y_format)}</svg>'
-        f'{"".join(labels)}</div><p class="axis">{html.escape(x_label)}</p></figure>'
+    return plot(
+        title,
+        f"{drawing}{_tooltips(kept, left, x_label, y_format)}",
+        rows=[(top(value), y_format(value)) for value in y_ticks],
+        across=[(left(value), short(value)) for value in across],
+        x_label=x_label,
+        legend=f'<ul class="legend">{names}</ul>' if legend else "",
     )
 
 

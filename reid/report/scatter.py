@@ -1,18 +1,22 @@
-"""A scatter plot with a name at every point, drawn as the line charts are: points in an SVG, labels as text."""
+"""Scatter plots: a name at every point, or at those of a Pareto front."""
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from reid.report.charts import ticks
+from reid.report.plot import plot
 
 Point = tuple[str, float, float]  # name, x, y
+Box = tuple[float, float, float]  # left, right, middle, in percent of the plot
 # Sizes in percent of a plot as narrow as a phone's, so that labels that keep apart there do so everywhere.
 _LETTER, _LINE, _REACH = 2.3, 7.0, 3.5
+_OUTSIDE = 3  # points or names hit are better than a name that is cut
+_NAMED = 12  # points that all may bear a name beside a front
 # Where a name may go, best first: its side of the point and how far down.
 _PLACES = (
     ("", 0.0), ("before", 0.0), ("over", -8.0), ("over", 8.0), ("", -4.0), ("", 4.0), ("before", -4.0), ("before", 4.0),
-    ("over", -15.0), ("over", 15.0),
+    ("", -8.0), ("", 8.0), ("before", -8.0), ("before", 8.0), ("over", -15.0), ("over", 15.0),
 )  # fmt: skip
 
 
@@ -24,10 +28,17 @@ def scatter(
     x_format: Callable[[float], str],
     y_format: Callable[[float], str],
     log_y: bool,
+    front: bool = False,
+    shown: Mapping[str, str] | None = None,
 ) -> str:
     """A figure; ``x`` is on a logarithmic scale, ``y`` too if asked for. Texts are plain and escaped here.
 
     Points that are not finite, or not above 0 on a logarithmic scale, are left out; without any there is no figure.
+
+    Args:
+        front: draw the Pareto front of a cost ``x`` and a gain ``y``; of many points only its own then bear a name,
+            the others tell theirs when they are pointed at.
+        shown: what stands at a point in place of its name, which it still tells when it is pointed at.
     """
     kept = [p for p in points if all(map(math.isfinite, p[1:])) and p[1] > 0 and (p[2] > 0 or not log_y)]
     if not kept:
@@ -43,46 +54,87 @@ def scatter(
         return 100 - _part(scale(value), scale(rows[0]), scale(rows[-1]))
 
     places = [(name, left(x), top(y)) for name, x, y in kept]
-    grid = "".join(f"M0 {top(row):.2f}H100" for row in rows)
-    spots = "".join(f"M{x:.2f} {y:.2f}h0" for _, x, y in places)
-    texts = [f'<span class="y" style="top:{top(row):.2f}%">{html.escape(y_format(row))}</span>' for row in rows]
-    texts += [f'<span class="x" style="left:{left(x):.2f}%">{html.escape(x_format(x))}</span>' for x in across]
-    for (name, x, _), (side, y) in zip(places, labels(places), strict=True):
-        texts.append(f'<span class="point {side}" style="left:{x:.2f}%;top:{y:.2f}%">{html.escape(name)}</span>')
-    gutter = max(len(y_format(row)) for row in rows)
-    return (
-        f'<figure class="chart"><figcaption><h3>{html.escape(title)}</h3></figcaption>'
-        f'<div class="plot points" style="--gutter:{gutter}ch">'
-        f'<svg viewBox="0 0 100 100" preserveAspectRatio="none" role="img" aria-label="{html.escape(title)}">'
-        f'<path class="grid" d="{grid}"/><path class="spot" d="{spots}"/></svg>{"".join(texts)}</div>'
-        f'<p class="axis">{html.escape(x_label)}</p></figure>'
+    best = pareto_front([p[1:] for p in kept]) if front else list(range(len(kept)))
+    drawing = _steps([places[i] for i in best]) if front else ""
+    drawing += "".join(
+        f'<path class="spot{"" if i in best else " other"}" data-name="{html.escape(name)}" d="M{x:.2f} {y:.2f}h0">'
+        f"<title>{html.escape(name)}</title></path>"
+        for i, (name, x, y) in sorted(enumerate(places), key=lambda one: one[0] in best)  # the front over the others
+    )
+    words = [(shown or {}).get(name, name) for name, _, _ in kept]
+    named = [*best, *(i for i in range(len(kept)) if i not in best and len(kept) <= _NAMED)]
+    obstacles = [_box(places[i]) for i in range(len(kept)) if i not in named]
+    if front:  # the level parts of its steps
+        ends = [*(places[i][1] for i in best[1:]), 100.0]
+        obstacles += [(places[i][1], end, places[i][2]) for i, end in zip(best, ends, strict=True)]
+    spans = [
+        f'<span class="point {side}" style="left:{places[i][1]:.2f}%;top:{y:.2f}%">{html.escape(words[i])}</span>'
+        for i, (side, y) in zip(named, labels([(words[i], *places[i][1:]) for i in named], obstacles), strict=True)
+    ]
+    return plot(
+        title,
+        drawing,
+        rows=[(top(row), y_format(row)) for row in rows],
+        across=[(left(x), x_format(x)) for x in across],
+        x_label=x_label,
+        names="".join(spans),
+        css="plot points",
     )
 
 
-def labels(places: Sequence[Point]) -> list[tuple[str, float]]:
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """The points (cost, gain) that no other beats: none gains as much for less, none gains more for as much.
+
+    Returns:
+        Their indices, the cheapest first; of equal points the first alone.
+
+    >>> pareto_front([(2.0, 5.0), (1.0, 3.0), (3.0, 4.0), (4.0, 6.0), (2.0, 5.0)])
+    [1, 0, 3]
+    """
+    found: list[int] = []
+    for i in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
+        if not found or points[i][1] > points[found[-1]][1]:
+            found.append(i)
+    return found
+
+
+def _steps(places: Sequence[Point]) -> str:
+    """What the front's points reach: level up to the cost of the next one."""
+    (_, x, y), *rest = places
+    path = f"M{x:.2f} {y:.2f}" + "".join(f"H{x:.2f}V{y:.2f}" for _, x, y in rest)
+    return f'<path class="front" d="{path}H100"/>'
+
+
+def labels(places: Sequence[Point], obstacles: Sequence[Box] = ()) -> list[tuple[str, float]]:
     """Where each name goes: to the right of its point (""), "before" it or "over" it, and at what height.
 
     One after the other takes the first place where it hits no point and no name; without such, where it hits least.
 
     Args:
         places: names with the left and the top of their points, in percent.
+        obstacles: what else a name should not hit.
     """
-    # A box is left, right, middle.
-    taken = [(x - 2.0, x + 2.0, y) for _, x, y in places]
+    taken = [_box(place) for place in places]
     out = []
     for index, (name, x, y) in enumerate(places):
         wide = _LETTER * len(name)
-        others = taken[:index] + taken[index + 1 :]
+        others = [*taken[:index], *taken[index + 1 :], *obstacles]
         starts = {"": x + _REACH, "before": x - _REACH - wide, "over": x - wide / 2}
         tried = []
         for order, (side, down) in enumerate(_PLACES):
             box = (starts[side], starts[side] + wide, y + down)
             hits = sum(b[0] < box[1] and box[0] < b[1] and abs(b[2] - box[2]) < _LINE for b in others)
-            tried.append((hits + (box[0] < -5 or box[1] > 105), order, side, box))
+            tried.append((hits + _OUTSIDE * (box[0] < -5 or box[1] > 105), order, side, box))
         _, _, side, box = min(tried)
         taken.append(box)
         out.append((side, box[2]))
     return out
+
+
+def _box(place: Point) -> Box:
+    """What a point takes up."""
+    _, x, y = place
+    return x - 2.0, x + 2.0, y
 
 
 def _part(value: float, low: float, high: float) -> float:

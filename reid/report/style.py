@@ -78,6 +78,25 @@ p { margin: 0; }
 .plot .y { right: 100%; transform: translateY(-50%); padding-right: 8px; }
 .plot .x { top: 100%; transform: translateX(-50%); padding-top: 8px; }
 .axis { color: var(--muted); font-size: 0.75rem; text-align: right; line-height: 1; }
+.faint { stroke: var(--muted); stroke-width: 1.25; stroke-opacity: 0.3; }
+.plot.points { height: 300px; margin-right: 24px; }
+.plot .point { color: var(--ink); font-size: 0.8rem; transform: translateY(-50%); padding: 0 9px; }
+.plot .point.before { transform: translate(-100%, -50%); }
+.plot .point.over { transform: translate(-50%, -50%); }
+.spot { stroke: var(--accent); stroke-width: 10; }
+.spot.other { stroke: var(--muted); stroke-opacity: 0.55; stroke-width: 8; }
+.front { stroke: var(--accent); stroke-width: 1.5; stroke-dasharray: 5 4; stroke-opacity: 0.7; }
+
+.rows { display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 7px 12px; font-size: 0.85rem; }
+.rows { align-items: center; margin: 0; }
+.rows div { display: contents; }
+.rows dt { overflow-wrap: anywhere; }
+.rows span { position: relative; display: block; height: 16px; }
+.rows i { position: absolute; inset: 0 auto 0 0; min-width: 2px; border-radius: 3px; background: var(--accent); }
+.rows u { position: absolute; inset: -4px auto; width: 0; border-left: 2px dashed var(--ink); }
+.rows dd { margin: 0; text-align: right; white-space: nowrap; }
+.rows + .axis { margin-top: 12px; }
+.flat figcaption { flex: none; }
 
 .cmc { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 1fr); gap: 16px; }
 .cameras { overflow-x: auto; }
@@ -136,6 +155,7 @@ pre { font: 0.82rem/1.6 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberati
   .facts { padding: 18px; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 14px 16px; }
   .chart, .query, .cmc .card { padding: 16px 14px 12px; }
   .plot { height: 180px; }
+  .plot.points { height: 260px; }
   .found { grid-template-columns: repeat(5, minmax(0, 1fr)); }
 }
 @media print {

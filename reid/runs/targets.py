@@ -1,6 +1,5 @@
 """Where a model is judged: on one test set, or on several, each by its own protocol."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,9 +10,8 @@ from reid.models.embedder import Embedder
 from reid.report import write_report
 from reid.runs.folder import RunFolder
 from reid.runs.judge import Judgement, Judging, help_to_judge, judge, metrics
+from reid.runs.per_query import COLUMNS, per_query_files
 from reid.training.progress import read_log
-
-_PER_QUERY = ["query", "pid", "camid", "AP", "first_match", "last_match"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def write_results(
     for target, file in zip(targets, per_query_files([t.split.name for t in targets]), strict=True):
         judgement = target.judge(embedder, how)
         rows.append(target.row(judgement))
-        files.write_csv(run.path / file, _PER_QUERY, judgement.per_query())
+        files.write_csv(run.path / file, COLUMNS, judgement.per_query())
         if len(rows) == 1:
             cmc, ranked = judgement.evaluation.cmc, judgement.ranked()
     numbers = results(rows, **facts)
@@ -95,20 +93,3 @@ def write_results(
     )
     files.write_json(run.metrics, numbers)  # last: a run with metrics.json is complete
     return numbers
-
-
-def per_query_files(names: Sequence[str]) -> list[str]:
-    """The file of each target's queries: the first has the plain name, the others their own made safe and unlike.
-
-    >>> per_query_files(["toy", "my set", "my/set"])
-    ['per_query.csv', 'per_query_my_set.csv', 'per_query_my_set_2.csv']
-    """
-    found = ["per_query.csv"]
-    for name in names[1:]:
-        stem = f"per_query_{re.sub(r'[^A-Za-z0-9.-]+', '_', name).strip('_') or 'set'}"
-        file, attempt = f"{stem}.csv", 1
-        while file.lower() in (f.lower() for f in found):
-            attempt += 1
-            file = f"{stem}_{attempt}.csv"
-        found.append(file)
-    return found

@@ -91,7 +91,7 @@ def train_one(folder: Path, name: str, options: Sequence[str]) -> Row:
     seconds = time.perf_counter() - begin
     text = (folder / "log.txt").read_text(errors="replace")
     if code:
-        return Row(name, seconds, failed=_reason(text, code))
+        return Row(name, seconds, failed=reason(text, code))
     told = dict(re.findall(r"^(net|run) +(.+)$", text, re.MULTILINE))
     run = Path(told["run"])
     numbers = json.loads((run / "metrics.json").read_text())
@@ -125,7 +125,7 @@ def markdown(rows: Sequence[Row]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
 
 
-def _reason(text: str, code: int) -> str:
+def reason(text: str, code: int) -> str:
     """Why a command failed, in one line: its own words, or the last line of a traceback."""
     if code < 0:
         return f"stopped by signal {-code}{', which a machine out of memory sends' if code == -9 else ''}"

@@ -26,9 +26,11 @@ from reid.runs.opening import begin, describe, go_on, learning_rate, summary
 from reid.runs.targets import Target, write_results
 from reid.training import stopping
 from reid.training.allocator import keep_freed_memory
-from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
+from reid.training.averaging import MovingAverage
+from reid.training.checkpoints import AtomicCheckpoints, Checkpoints, NotFiniteError
 from reid.training.module import Augmentation, Mix, ReIDModule
 from reid.training.progress import Progress, TrainLog
+from reid.training.rollback import Rollback
 from reid.training.settings import TrainerSettings, build_trainer, use_bf16
 
 VALIDATION = ("mAP", "rank-1")
@@ -76,7 +78,9 @@ def train(
             every_n_steps=settings.checkpoint_every_n_steps,
             monitor=f"val_{VALIDATION[0]}" if data.validation else None,
         )
-        callbacks: list[Callback] = [train_log, Progress(train_log.losses), checkpoints]
+        tries = settings.nan_tries if settings.on_nan == "rollback" else 0
+        rollback = Rollback(factor=settings.nan_factor, tries=tries, spike=settings.spike)
+        callbacks: list[Callback] = [rollback, train_log, Progress(train_log.losses), checkpoints]
         if resume:  # once its checkpoint is read and fits
             callbacks.append(LambdaCallback(on_train_start=lambda trainer, _: go_on(trainer, run, config)))
         trainer = _trainer(run, settings, bf16=bf16, callbacks=callbacks, logger=logger)
@@ -110,7 +114,7 @@ def train(
         if settings.device.type == "cpu":
             keep_freed_memory()
         started = time.perf_counter()
-        _fit(trainer, module, data, run, resume)
+        _fit(trainer, module, data, run, resume, rollback)
         seconds = time.perf_counter() - started
         chosen = _chosen(run, checkpoints, trainer.current_epoch, settings)
         if not trainer.is_global_zero:
@@ -121,7 +125,8 @@ def train(
         if train_log.seconds_trained:
             rate = train_log.images_trained / train_log.seconds_trained
             told["training"] = f"{seconds:.0f} s, {rate:.0f} images/s in the training steps"
-        return _judge(run, targets, how, told, embedder.feature, chosen)
+        judged = "validation" if targets[0].split is data.validation else "test"
+        return _judge(run, targets, how, told, {"feature": embedder.feature, "split": judged}, chosen)
 
 
 def _trainer(
@@ -133,9 +138,7 @@ def _trainer(
     logger: Callable[..., Any] | None,
 ) -> pl.Trainer:
     if settings.ema is not None:
-        from pytorch_lightning.callbacks import EMAWeightAveraging
-
-        callbacks = [EMAWeightAveraging(decay=settings.ema), *callbacks]
+        callbacks = [MovingAverage(decay=settings.ema), *callbacks]
     return build_trainer(
         settings,
         root=str(run.path),
@@ -159,19 +162,39 @@ def _judge(
     targets: Sequence[Target],
     how: Judging,
     told: Mapping[str, str],
-    feature: str,
+    facts: Mapping[str, str],
     chosen: tuple[Path, str],
 ) -> Mapping[str, Any]:
     """Judge the chosen checkpoint on every target and write the results down."""
     checkpoint, model = chosen
-    origin = {"feature": feature, "split": "test", "model": model, "checkpoint": f"checkpoints/{checkpoint.name}"}
+    origin = {**facts, "model": model, "checkpoint": f"checkpoints/{checkpoint.name}"}
     trained = load_trained(checkpoint, trust=True).embedder
     numbers = write_results(run, trained, targets, how, summary=told, facts=origin)
     print(f"\n{metric_table(numbers)}\n\nreport  {run.report}\nagain   python eval.py run={run.path}", flush=True)
     return numbers
 
 
-def _fit(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder, resume: Path | None) -> None:
+def _fit(
+    trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder, resume: Path | None, rollback: Rollback
+) -> None:
+    """Fit, again from the last good checkpoint as long as ``rollback`` grants it."""
+    while True:
+        try:
+            return _fit_once(trainer, module, data, run, resume)
+        except NotFiniteError as error:
+            if not rollback.again():
+                raise
+            trainer.strategy.barrier()  # the first process may have put the checkpoint before the last in its place
+            resume = run.newest_sound(option="trainer.on_nan")
+            if trainer.is_global_zero:
+                print(
+                    f"{error.found}: back to the last good checkpoint with {rollback.rate:g} of the learning rate "
+                    f"(rollback {rollback.done} of {rollback.tries})",
+                    file=sys.stderr, flush=True,
+                )  # fmt: skip
+
+
+def _fit_once(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunFolder, resume: Path | None) -> None:
     """Lightning's fit; an interruption says how to go on."""
     again = f"python train.py resume={run.path}"
     try:

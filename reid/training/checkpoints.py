@@ -23,7 +23,16 @@ LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 
 class NotFiniteError(UserError):
-    """The loss is infinite or NaN."""
+    """The loss is infinite or NaN, or leaps.
+
+    Args:
+        found: what was seen and where.
+        way_out: what the user can do.
+    """
+
+    def __init__(self, found: str, way_out: str) -> None:
+        super().__init__(f"{found}: the last good checkpoint is kept; {way_out}")
+        self.found = found
 
 
 def newest_sound(folder: Path, *, option: str) -> Path | None:

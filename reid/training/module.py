@@ -88,6 +88,7 @@ class ReIDModule(pl.LightningModule):
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._found: list[tuple[Tensor, Tensor]] = []
         self._chunk, self._compile = chunk, compile
+        self.rate = 1.0  # on the learning rate, below 1 after a rollback; set before training starts
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         images, labels, camids = batch
@@ -99,8 +100,8 @@ class ReIDModule(pl.LightningModule):
         if not torch.isfinite(loss):
             raise NotFiniteError(
                 f"the loss is {loss.item()} at epoch {self.current_epoch + 1}, batch {batch_idx + 1} "
-                f"(step {self.global_step + 1}): "
-                "the last good checkpoint is kept; start again with a lower optimizer.lr or with trainer.precision=32"
+                f"(step {self.global_step + 1})",
+                "start again with a lower optimizer.lr, with trainer.precision=32 or with trainer.on_nan=rollback",
             )
         told = {name: value.detach() for name, value in {"loss": loss, **terms}.items()}
         return {"loss": loss * self._weight(batch_idx), "told": told, "images": sum(shares.sizes)}
@@ -140,7 +141,7 @@ class ReIDModule(pl.LightningModule):
         if self._layer_decay != 1:
             optimizer = self._optimizer(self._groups(float(optimizer.defaults["lr"])))
         total = max(1, int(self.trainer.estimated_stepping_batches))
-        scheduler = LambdaLR(optimizer, lambda step: self._schedule(min(step / total, 1.0)))
+        scheduler = LambdaLR(optimizer, lambda step: self.rate * self._schedule(min(step / total, 1.0)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _groups(self, rate: float) -> list[dict[str, Any]]:
@@ -174,6 +175,7 @@ class ReIDModule(pl.LightningModule):
         if (score := self._score) is not None and not self.trainer.sanity_checking:
             metrics = processes.from_first(lambda: {f"val_{k}": float(v) for k, v in score(in_order(parts)).items()})
             self.log_dict(metrics)
+            self.log("step", float(self.global_step))  # where loggers put them; Lightning would say one step less
 
     @torch.no_grad()
     def embed(self, batches: Iterable[Batch]) -> np.ndarray:

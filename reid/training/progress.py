@@ -49,7 +49,7 @@ class TrainLog(Callback):
         self._step = trainer.global_step
         self._since = time.perf_counter()
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger) and trainer.global_step and trainer.is_global_zero:
+            if isinstance(logger, TensorBoardLogger) and trainer.ckpt_path and trainer.is_global_zero:
                 logger.experiment.close()  # the next file tells readers to forget what follows
                 logger.experiment.purge_step = trainer.global_step + 1
         if not trainer.is_global_zero:

@@ -42,6 +42,9 @@ class TrainerSettings:
     limit_train_batches: batches in an epoch, or None for all.
     checkpoint_every_n_epochs: how often a numbered checkpoint is kept beside ``last.ckpt``; 0 for never.
     checkpoint_every_n_steps: how often ``last.ckpt`` is written inside an epoch too; 0 for never.
+    on_nan: what a loss that is not finite leads to: ``stop``, or ``rollback`` to the last good checkpoint.
+    nan_factor, nan_tries: on the learning rate at each rollback, and how many a run may have.
+    spike: a loss above so many times the median of the 50 before it counts as not finite; None for none.
     val_every_n_epochs: how often the held-out identities are judged.
     log_every_n_steps: spacing of the TensorBoard points.
     profiler: None or ``simple``; writes ``fit-profile.txt`` into the run.
@@ -64,6 +67,10 @@ class TrainerSettings:
     limit_train_batches: int | None = None
     checkpoint_every_n_epochs: int = 0
     checkpoint_every_n_steps: int = 0
+    on_nan: str = "stop"
+    nan_factor: float = 0.5
+    nan_tries: int = 3
+    spike: float | None = None
     val_every_n_epochs: int = 1
     log_every_n_steps: int = 10
     profiler: str | None = None
@@ -83,6 +90,17 @@ class TrainerSettings:
             raise UserError(f"trainer.gradient_clip_val={self.gradient_clip_val} must be above 0, or null")
         if self.ema is not None and not 0 < self.ema < 1:
             raise UserError(f"trainer.ema={self.ema} must lie between 0 and 1, or be null")
+        if self.on_nan not in ("stop", "rollback"):
+            raise UserError(f"trainer.on_nan={self.on_nan} is unknown: choose stop or rollback")
+        if not 0 < self.nan_factor < 1:
+            raise UserError(f"trainer.nan_factor={self.nan_factor} must lie between 0 and 1")
+        if self.nan_tries < 1:
+            raise UserError(f"trainer.nan_tries={self.nan_tries} must be at least 1")
+        if self.spike is not None and self.spike <= 1:
+            raise UserError(f"trainer.spike={self.spike} must be above 1, or null")
+        for key in ("checkpoint_every_n_epochs", "checkpoint_every_n_steps"):
+            if (given := getattr(self, key)) < 0:
+                raise UserError(f"trainer.{key}={given} must be at least 0")
         if self.profiler not in (None, "simple"):
             raise UserError(f"trainer.profiler={self.profiler} is unknown: choose simple or null")
 

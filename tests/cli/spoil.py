@@ -17,6 +17,17 @@ def cut(file: str) -> Callable[[Path], object]:
     return prepare
 
 
+def flip(file: str) -> Callable[[Path], object]:
+    """Change a bit in the midst of a file, where a checkpoint has the numbers of some tensor."""
+
+    def prepare(work: Path) -> None:
+        content = bytearray((work / file).read_bytes())
+        content[len(content) // 2] ^= 1
+        (work / file).write_bytes(content)
+
+    return prepare
+
+
 def remove(pattern: str) -> Callable[[Path], object]:
     def prepare(work: Path) -> None:
         found = list(work.glob(pattern))

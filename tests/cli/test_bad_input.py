@@ -14,6 +14,7 @@ from cli.case import Case, judge, market, resume, train
 from cli.entry import Outcome, in_process, in_subprocess, small
 from cli.spoil import (
     cut,
+    flip,
     gallery_without_other_cameras,
     gallery_without_queried_people,
     loop,
@@ -156,6 +157,11 @@ CASES = [
     train("mixed identities and triplets", "mix=mixup", says=["objective.terms.triplet", "choose objective=softmax"]),
     train("nothing to mix", "mix=cutmix", "objective=softmax", "mix.alpha=0", says=["mix.alpha=0 must be above 0"]),
     train("gradient clipping", "trainer.gradient_clip_val=-1", says=["trainer.gradient_clip_val=-1 must be above 0"]),
+    train("rollback misspelt", "trainer.on_nan=back", says=["trainer.on_nan=back is unknown: choose stop or rollback"]),
+    train("rollback that raises the rate", "trainer.nan_factor=2", says=["nan_factor=2 must lie between 0 and 1"]),
+    train("no try", "trainer.nan_tries=0", says=["trainer.nan_tries=0 must be at least 1"]),
+    train("leap below the usual", "trainer.spike=1", says=["trainer.spike=1 must be above 1"]),
+    train("checkpoints backwards", "trainer.checkpoint_every_n_steps=-1", says=["every_n_steps=-1 must be at least 0"]),
     train("term without weight", "~objective.terms.triplet.weight", says=["objective.terms.triplet.weight is missing"]),
     train("pooling", "head.pooling=foo", says=["head.pooling=foo is unknown", "gem"]),
     train("feature", "head.feature=foo", says=["head.feature=foo is unknown", "after_bnneck"]),
@@ -242,6 +248,8 @@ CASES = [
          script="eval.py", own_process=True),
     judge("checkpoint truncated", f"checkpoint={LAST}", *ON_TOY, says=[f"checkpoint={LAST} is truncated"],
           prepare=cut("run/checkpoints/last.ckpt")),
+    judge("checkpoint damaged", "run={run}", says=["run=" + LAST + " is damaged", "checksums"],
+          prepare=flip("run/checkpoints/last.ckpt")),
     judge("checkpoint is text", "checkpoint={work}/file", *ON_TOY, says=["checkpoint={work}/file is not a"],
           prepare=write("file")),
     judge("checkpoint of weights alone", "checkpoint={work}/file", *ON_TOY, prepare=save({"a": torch.zeros(1)}, "file"),
@@ -342,7 +350,7 @@ def test_full_disk_keeps_the_earlier_checkpoint(toy: Path, tmp_path: Path) -> No
     (line,) = [line for line in outcome.err.splitlines() if not line.startswith("epoch 1/2")]
     assert line.startswith(f"error: cannot write {last} (")
     assert line.endswith("free some space or choose another folder; the earlier one is kept")
-    assert {path.name for path in last.parent.iterdir()} == {"last.ckpt", "previous.ckpt"}
+    assert {path.name for path in last.parent.iterdir()} == {"last.ckpt"}
     assert reid.load(last).dim == 1280
     resumed = in_process("train.py", f"resume={run}").check()
     assert "epoch 1/2" in resumed.err

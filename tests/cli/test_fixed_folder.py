@@ -1,12 +1,14 @@
 """One command that begins in a folder of the user's choice, or goes on there."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from cli.entry import Outcome, in_process, in_subprocess, small
 from cli.outcome import STOPPING, assert_quiet, assert_same_training
+from omegaconf import OmegaConf
 
 from reid.data.locks import locked
 from reid.runs import folder
@@ -32,6 +34,18 @@ def test_the_same_command_begins_and_goes_on(command: list[str], finished: Outco
     longer = in_process("train.py", *command, "trainer.max_epochs=3").check()
     assert_quiet(longer, 3)
     assert len(json.loads((tmp_path / "run" / "environment.json").read_text())["resumed"]) == 2
+
+
+def test_option_made_since_the_run_was_begun_is_no_change(
+    command: list[str], finished: Outcome, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(finished.run, tmp_path / "run"))
+    config = OmegaConf.load(run / "config.yaml")
+    del config.trainer.nan_tries
+    OmegaConf.save(config, run / "config.yaml")
+    assert "resuming" in in_process("train.py", *command).check().out
+    refused = in_process("train.py", *command, "trainer.gradient_clip_val=5").check(2)  # which was null
+    assert "trainer.gradient_clip_val=5 (was None)" in refused.err
 
 
 @pytest.mark.parametrize("left", ["nothing", "checkpoints", "config.yaml", "half a checkpoint"])

@@ -34,7 +34,11 @@ def test_folders_are_made(records: list[Record], tmp_path: Path) -> None:
 
 def test_more_images_than_one_chunk(records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "_CHUNK", 3)
-    check(open_images(records, SIZE, cache=tmp_path / "cache"), records)
+    many = records * 9
+    check(open_images(many, SIZE, cache=tmp_path / "cache"), many)
+    store._CHECKED.clear()  # as another process finds it
+    no_decoding(monkeypatch)
+    check(open_images(many, SIZE, cache=tmp_path / "cache"), many)
 
 
 def test_second_opening_decodes_nothing(records: list[Record], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

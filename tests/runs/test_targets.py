@@ -6,7 +6,8 @@ from typing import Any
 
 from reid.data.records import Split
 from reid.runs import targets
-from reid.runs.targets import Target, per_query_files, results, sizes
+from reid.runs.per_query import per_query_files
+from reid.runs.targets import Target, results, sizes
 
 
 def row(name: str, mAP: float) -> dict[str, Any]:

@@ -3,15 +3,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import tiny
 import torch
 from pytorch_lightning.callbacks import Callback
 from tiny_training import batches, fit, module
+from torch import nn
 
 from reid.errors import UserError
-from reid.training.checkpoints import AtomicCheckpoints, Checkpoints
+from reid.losses.objective import Objective
+from reid.models import weights
+from reid.training.checkpoints import AtomicCheckpoints, Checkpoints, newest_sound
+from reid.training.rollback import Rollback
 
 
 def files(folder: Path) -> list[str]:
@@ -207,3 +212,121 @@ def test_checkpoint_whose_very_next_step_fails_gives_way_to_the_one_before(
 def test_last_but_one_is_gone_after_the_end(tmp_path: Path) -> None:
     fit(tmp_path, module(), batches(2), epochs=3, callbacks=[Checkpoints(tmp_path)])
     assert [path.name for path in tmp_path.glob("*.ckpt")] == ["last.ckpt"]
+
+
+def steps(folder: Path) -> dict[str, int]:
+    return {path.name: read(path)["global_step"] for path in sorted(folder.glob("*.ckpt"))}
+
+
+def test_two_different_checkpoints_are_whole_while_a_third_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, save = [], torch.save
+
+    def look(content: dict[str, Any], file: BinaryIO) -> None:
+        seen.append(steps(tmp_path))
+        save(content, file)
+
+    monkeypatch.setattr(torch, "save", look)
+    with pytest.raises(ZeroDivisionError):
+        fit(tmp_path, module(), batches(2), epochs=5, callbacks=[Checkpoints(tmp_path), StopAt(6)])
+    last = [{"last.ckpt": b, "previous.ckpt": a} for a, b in ((0, 2), (2, 4))]
+    assert seen == [{}, {"last.ckpt": 0}, *last]
+    assert steps(tmp_path) == {"last.ckpt": 6, "previous.ckpt": 4}
+
+
+class StopAt(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            raise ZeroDivisionError
+
+
+def test_last_but_one_stays_after_the_end_where_the_last_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "is_sound", lambda path: False)
+    fit(tmp_path, module(), batches(2), epochs=2, callbacks=[Checkpoints(tmp_path)])
+    assert steps(tmp_path) == {"last.ckpt": 4, "previous.ckpt": 2}
+
+
+def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
+    for name in (".last.ckpt.7.partial", ".last.ckpt.kept"):
+        (tmp_path / name).write_text("half")
+    fit(tmp_path, module(), batches(2), callbacks=[Checkpoints(tmp_path)])
+    assert files(tmp_path) == ["last.ckpt"]
+
+
+def test_another_number_of_processes_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fit(tmp_path, module(), batches(2), callbacks=[Checkpoints(tmp_path)])
+    fit(tmp_path, module(), batches(2), epochs=2, callbacks=[Checkpoints(tmp_path)], resume=tmp_path / "last.ckpt")
+    assert not caplog.messages
+    torch.save({**read(tmp_path / "last.ckpt"), "processes": 4}, tmp_path / "last.ckpt")
+    fit(tmp_path, module(), batches(2), epochs=3, callbacks=[Checkpoints(tmp_path)], resume=tmp_path / "last.ckpt")
+    assert caplog.messages == ["begun on 4 processes, goes on with 1: the batches over all of them are the same"]
+
+
+def test_any_bit_that_changes_is_noticed_or_without_effect(tmp_path: Path) -> None:
+    path, rng = tmp_path / "a.ckpt", np.random.default_rng(0)
+    content = {"a": torch.arange(300.0), "b": {"c": [1, "text"], "d": torch.ones(7, dtype=torch.int64)}}
+    AtomicCheckpoints().save_checkpoint(content, path)
+    whole = path.read_bytes()
+    assert weights.is_sound(path)
+    noticed = 0
+    for at in rng.permutation(len(whole))[:600]:
+        spoilt = bytearray(whole)
+        spoilt[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(spoilt)
+        if weights.is_sound(path):
+            again = read(path)
+            assert torch.equal(again["a"], content["a"])
+            assert torch.equal(again["b"]["d"], content["b"]["d"])
+            assert again["b"]["c"] == [1, "text"]
+        else:
+            noticed += 1
+    assert noticed > 200
+    for length in range(0, len(whole), 97):
+        path.write_bytes(whole[:length])
+        assert not weights.is_sound(path)
+
+
+def test_newest_sound_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert newest_sound(tmp_path, option="resume") is None
+    last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
+    for path in (last, previous):
+        torch.save({"a": torch.ones(5)}, path)
+    assert newest_sound(tmp_path, option="resume") == last
+    assert not caplog.messages
+    last.write_bytes(last.read_bytes()[:-9])
+    assert newest_sound(tmp_path, option="resume") == previous
+    assert len(caplog.messages) == 1
+    previous.write_bytes(b"")
+    with pytest.raises(UserError, match=r"resume=.*last\.ckpt .* and so is previous\.ckpt"):
+        newest_sound(tmp_path, option="resume")
+    previous.unlink()
+    with pytest.raises(UserError, match="and there is none before it"):
+        newest_sound(tmp_path, option="resume")
+
+
+def test_loss_that_leaps_is_told(tmp_path: Path) -> None:
+    """49 losses of about 2 and 50 to look back on: the leap at step 51 is seen, the same one earlier is not."""
+
+    class Leaping(nn.Module):
+        def __init__(self, at: int) -> None:
+            super().__init__()
+            self.at, self.calls = at, 0
+
+        def forward(self, feature: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return (9.0 if self.calls == self.at else 2.0) + 0 * feature.sum()
+
+    def train(at: int, spike: float) -> None:
+        objective = Objective({"leap": {"loss": Leaping(at), "input": "feature", "weight": 1.0}})
+        fit(tmp_path, module(objective=objective), batches(52), callbacks=[Rollback(spike=spike)])
+
+    train(50, 4.0)
+    train(51, 5.0)
+    with pytest.raises(UserError, match=r"the loss leaps to 9 at step 51, above 4 times its usual 2: the last good"):
+        train(51, 4.0)

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import tiny
 import torch
 from PIL import Image
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+from pytorch_lightning.callbacks import Callback
 from tiny_training import fit, module
 
 from reid.data.augment import Augment
@@ -19,6 +19,7 @@ from reid.data.datamodule import MakeSampler, ReIDData
 from reid.data.records import Record, Split
 from reid.data.samplers import HardSampler, IdentitySampler
 from reid.training import stopping
+from reid.training.averaging import MovingAverage
 from reid.training.checkpoints import Checkpoints
 from reid.training.module import ReIDModule
 from reid.training.progress import TrainLog, read_log
@@ -103,7 +104,7 @@ def train(
         Checkpoints(folder / "c", every_n_epochs=1, every_n_steps=every, monitor="val_mAP"),
     ]
     if ema:
-        callbacks.insert(0, EMAWeightAveraging(decay=0.9))
+        callbacks.insert(0, MovingAverage(decay=0.9))
     if stop is not None:
         callbacks.append(Stop(stop))
     if ask is not None:
@@ -229,3 +230,15 @@ def test_each_epoch_of_a_fit_draws_its_own_batches(tmp_path: Path, split: Split)
     fit(tmp_path, module(embedder=tiny.embedder(7)), data, epochs=3, callbacks=[Watch()])
     assert len(drawn) == 3
     assert all(drawn[a] != drawn[b] for a in range(3) for b in range(a))
+
+
+def test_constants_are_not_averaged(tmp_path: Path, split: Split) -> None:
+    """0.9 c + 0.1 c is not c in float32 for every c."""
+    data = ReIDData(split, image_size=tiny.SIZE, identities=3, images=2)
+    net, average = module(embedder=tiny.embedder(7)), MovingAverage(decay=0.9)
+    constant = torch.rand(100)
+    net.register_buffer("constant", constant.clone(), persistent=False)
+    fit(tmp_path, net, data, epochs=2, callbacks=[average])
+    assert not torch.equal(0.9 * constant + (1 - 0.9) * constant, constant)
+    assert average._average_model is not None
+    assert torch.equal(average._average_model.module.get_buffer("constant"), constant)

@@ -1,0 +1,104 @@
+"""``hydra/launcher=joblib`` and ``ray``: jobs of a sweep at once. The workers only wait for processes, which train."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from reid.door import check, sweep_job, sweep_plan
+from reid.door.sweep import not_installed
+from reid.errors import UserError
+
+
+class JoblibLauncher(Launcher):
+    """``n_jobs`` at once on this machine, -1 one for each core."""
+
+    def __init__(self, n_jobs: int, **_: Any) -> None:  # and what hydra-joblib-launcher adds, where that is installed
+        check.value("hydra.launcher.n_jobs", n_jobs, int, -1)
+        if n_jobs == 0:
+            raise UserError("hydra.launcher.n_jobs=0 launches nothing: give the jobs at once, or -1 for one a core")
+        self.n_jobs = n_jobs
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config = config
+        try:
+            import joblib  # noqa: F401
+        except ImportError as error:
+            raise not_installed("hydra/launcher=joblib", "joblib") from error
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs; returns when all are over."""
+        from joblib import Parallel, delayed
+
+        jobs = [sweep_job.job_of(self.config.hydra, overrides) for overrides in job_overrides]
+        work = Parallel(n_jobs=self.n_jobs, backend="loky", batch_size=1, return_as="generator_unordered")
+        return _collected(jobs, work(delayed(_contained)(job) for job in jobs))
+
+
+class RayLauncher(Launcher):
+    """As tasks of a Ray cluster; see ``configs/hydra/launcher/ray.yaml`` for the options."""
+
+    def __init__(self, address: str | None, cpus_per_job: float, gpus_per_job: float) -> None:
+        check.value("hydra.launcher.address", address, str | None)
+        check.value("hydra.launcher.cpus_per_job", cpus_per_job, float, 0)
+        check.value("hydra.launcher.gpus_per_job", gpus_per_job, float, 0)
+        self.address, self.needs = address, {"num_cpus": cpus_per_job, "num_gpus": gpus_per_job}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.config = config
+        try:
+            import ray  # noqa: F401
+        except ImportError as error:
+            raise not_installed("hydra/launcher=ray", "ray") from error
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs; returns when all are over. One whose machine is lost begins again, where it was, on another."""
+        import ray
+
+        jobs = [sweep_job.job_of(self.config.hydra, overrides) for overrides in job_overrides]
+        path = {"PYTHONPATH": sweep_job.python_path()}
+        try:
+            ray.init(address=self.address, runtime_env={"env_vars": path}, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, ValueError) as error:
+            raise UserError(f"hydra.launcher.address={self.address}: {error}") from error
+        try:
+            task = ray.remote(_contained).options(**self.needs)
+            return _collected(jobs, _as_they_end([task.remote(job) for job in jobs]))
+        finally:
+            ray.shutdown()
+
+
+def _as_they_end(tasks: list[Any]) -> Iterator[Any]:
+    import ray
+
+    while tasks:
+        (done, *_), tasks = ray.wait(tasks)
+        yield ray.get(done)
+
+
+def _collected(jobs: Sequence[sweep_job.Job], ends: Iterable[tuple[str, Exception | None]]) -> list[JobReturn]:
+    """What became of the jobs, in their order; tells of each as it ends."""
+    found: dict[str, Exception | None] = {}
+    for folder, error in ends:
+        found[folder] = error
+        print(f"[{len(found)}/{len(jobs)}] {Path(folder).name} {sweep_plan.state(Path(folder)).name}", flush=True)
+    return [_returned(found[job.folder]) for job in jobs]
+
+
+def _contained(job: sweep_job.Job) -> tuple[str, Exception | None]:
+    """The job's folder, and why it failed. One that a signal stopped has not: it goes on when the sweep does."""
+    try:
+        sweep_job.run(job)
+    except SystemExit:
+        pass
+    except Exception as error:
+        return job.folder, error
+    return job.folder, None
+
+
+def _returned(error: Exception | None) -> JobReturn:
+    return JobReturn(status=JobStatus.FAILED if error else JobStatus.COMPLETED, _return_value=error)

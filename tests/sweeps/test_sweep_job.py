@@ -1,0 +1,98 @@
+"""A job's process: its signals, its output, its share of the machine."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from reid.door import sweep_job, sweep_plan
+from reid.door.sweep_job import Job, shares
+from reid.errors import UserError
+
+
+def job(folder: Path, code: str) -> Job:
+    return Job(str(folder), (sys.executable, "-c", code))
+
+
+def test_a_job_that_is_done(tmp_path: Path) -> None:
+    write = f"open({str(tmp_path / 'metrics.json')!r}, 'w').write('{{}}')"
+    sweep_plan.fail(tmp_path, "of the time before", [])
+    assert sweep_job.run(job(tmp_path, f"print('hello'); {write}")) is None
+    assert sweep_plan.state(tmp_path).name == "done"
+    assert not (tmp_path / "failed.json").exists()
+    assert "hello" in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("import sys; print('error: no such thing', file=sys.stderr); sys.exit(2)", "no such thing"),
+        ("raise KeyError('mistake')", "KeyError: 'mistake'"),
+        ("import os; os.kill(os.getpid(), 9)", "signal 9, which a machine out of memory sends"),
+        ("import ctypes; ctypes.string_at(0)", "signal 11"),
+        ("pass", "exit code 0"),
+    ],
+)
+def test_a_job_that_fails_says_why_in_a_line(tmp_path: Path, code: str, says: str) -> None:
+    (tmp_path / "log.txt").write_text("error: of the time before\n")
+    with pytest.raises(UserError, match=says):
+        sweep_job.run(job(tmp_path, code))
+    assert says in sweep_plan.state(tmp_path).why
+    assert "\n" not in sweep_plan.state(tmp_path).why
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_is_passed_on_and_leaves_the_job_unfinished(tmp_path: Path, number: int) -> None:
+    saved = tmp_path / "saved"
+    code = (
+        "import signal, sys, time, pathlib\n"
+        f"def save(*_): pathlib.Path({str(saved)!r}).write_text('x'); sys.exit(3)\n"
+        f"signal.signal({int(number)}, save)\n"
+        f"pathlib.Path({str(tmp_path / 'ready')!r}).write_text('x')\n"
+        "time.sleep(30)\n"
+    )
+
+    def send() -> None:
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), number)
+
+    before = signal.getsignal(number)
+    sender = threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(SystemExit) as end:
+        sweep_job.run(job(tmp_path, code))
+    sender.join()
+    assert end.value.code == 128 + number
+    assert saved.exists()
+    assert sweep_plan.state(tmp_path).name == "unfinished"
+    assert signal.getsignal(number) == before
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    with sweep_job._alone(tmp_path), pytest.raises(UserError, match="another process"):
+        sweep_job.run(job(tmp_path, "pass"))
+    assert sweep_plan.state(tmp_path).name == "unfinished"
+
+
+def test_jobs_share_cores_and_gpus() -> None:
+    assert [shares(i, 4, 8, ["2", "5"], {}) for i in range(3)] == [
+        {"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "2"},
+        {"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "5"},
+        {"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "2"},
+    ]
+    assert shares(0, 4, 2, [], {}) == {"OMP_NUM_THREADS": "1"}
+    assert shares(0, 2, 8, [], {"OMP_NUM_THREADS": "3"}) == {}
+
+
+def test_jobs_at_once_have_places_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    with sweep_job._place(2, tmp_path) as first:
+        with sweep_job._place(2, tmp_path) as second:
+            assert {first["CUDA_VISIBLE_DEVICES"], second["CUDA_VISIBLE_DEVICES"]} == {"4", "6"}
+        with sweep_job._place(2, tmp_path) as third:
+            assert third == second
