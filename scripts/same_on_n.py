@@ -1,6 +1,6 @@
 """The same training on 1 and on N processes:  python scripts/same_on_n.py [--processes 1 2 4] [--steps 20]
 
-Trains on the toy set on the CPU in float32 with cross-entropy, batch-hard triplet loss and augmentation, once on each
+Trains a small net on the toy set on the CPU in float32 with cross-entropy, batch-hard triplet loss and augmentation, once on each
 number of processes, with BatchNorm synchronised and with its statistics frozen. Prints how far the loss and the
 gradient of any step are from those of the first number.
 """
@@ -21,8 +21,10 @@ def main() -> None:
     parser.add_argument("--root", default="data/toy", help="folder of the toy set, which is rendered on first use")
     given = parser.parse_args()
 
+    from reid.data.toy import read
     from reid.runs.same import Watched, compare, on_toy, table
 
+    read(given.root)  # rendered by one process, where it is not there
     make = partial(on_toy, Path(given.root), given.identities)
     for frozen, words in ((False, "synchronised"), (True, "frozen")):
         rows = compare(Watched(make, given.steps, frozen), given.processes)
