@@ -221,7 +221,7 @@ def _write(file: BinaryIO, records: Sequence[Record], size: tuple[int, int], ski
     begin, crcs = file.tell(), [0] * -(-len(records) // TOGETHER)
 
     def put(first: int, pixels: np.ndarray) -> None:
-        content = memoryview(pixels).cast("B")
+        content = memoryview(pixels.data).cast("B")
         crcs[first // TOGETHER] = zlib.crc32(content)
         place = begin + len(content) // len(pixels) * first
         while content:  # a disk that fills up takes a part

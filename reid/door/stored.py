@@ -64,7 +64,8 @@ def refuse_changes(run: RunFolder, now: str, *, option: str, allowed: bool) -> N
     """
     before, after = _flat(config_of(run)), _flat(OmegaConf.create(now))
     changed = {k: (before.get(k), after.get(k)) for k in sorted({*before, *after}) if before.get(k) != after.get(k)}
-    made_since = [k for k in after if k not in before and k.startswith(_OPTIONS)]  # by options made since it was begun
+    groups = {k.partition(".")[0] for k in before}
+    made_since = [k for k in after if k not in before and (k.startswith(_OPTIONS) or k.partition(".")[0] not in groups)]
     changed = {k: v for k, v in changed.items() if not k.startswith(_MAY_CHANGE) and k not in made_since}
     told = ", ".join(f"{k}={new} (was {old})" for k, (old, new) in list(changed.items())[:_MOST])
     if len(changed) > _MOST:

@@ -66,12 +66,15 @@ class Judgement:
     how: Judging
 
     def per_query(self) -> list[tuple[Any, ...]]:
-        """One row a query: file, pid, camid, AP, rank of the first and the last true match; blank without a match."""
+        """One row a query: file, pid, camid, AP, rank of the first and the last true match; blank without a match.
+
+        Where galleries are drawn the AP is the mean over them, and there is no rank.
+        """
         rows: list[tuple[Any, ...]] = []
         for i, (r, ap) in enumerate(zip(self.query.records, self.evaluation.ap, strict=True)):
-            ranks = self.evaluation.match_ranks(i)
-            found = (f"{ap:.6f}", int(ranks[0]), int(ranks[-1])) if len(ranks) else ("", "", "")
-            rows.append((r.path.name, r.pid, r.camid, *found))
+            ranks = [] if self.evaluation.trials else self.evaluation.match_ranks(i)
+            ends = (int(ranks[0]), int(ranks[-1])) if len(ranks) else ("", "")
+            rows.append((r.path.name, r.pid, r.camid, "" if np.isnan(ap) else f"{ap:.6f}", *ends))
         return rows
 
     def ranked(self, count: int = 12) -> list[RankedQuery]:

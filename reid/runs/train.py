@@ -167,8 +167,9 @@ def _judge(
 ) -> Mapping[str, Any]:
     """Judge the chosen checkpoint on every target and write the results down."""
     checkpoint, model = chosen
-    origin = {**facts, "model": model, "checkpoint": f"checkpoints/{checkpoint.name}"}
+    origin: dict[str, Any] = {**facts, "model": model, "checkpoint": f"checkpoints/{checkpoint.name}"}
     trained = load_trained(checkpoint, trust=True).embedder
+    origin["parameters"] = sum(p.numel() for p in trained.parameters())
     numbers = write_results(run, trained, targets, how, summary=told, facts=origin)
     print(f"\n{metric_table(numbers)}\n\nreport  {run.report}\nagain   python eval.py run={run.path}", flush=True)
     return numbers

@@ -174,8 +174,9 @@ class ReIDModule(pl.LightningModule):
         parts = [pair for part in processes.to_first(found) for pair in part]  # of all images, by their index
         if (score := self._score) is not None and not self.trainer.sanity_checking:
             metrics = processes.from_first(lambda: {f"val_{k}": float(v) for k, v in score(in_order(parts)).items()})
-            self.log_dict(metrics)
-            self.log("step", float(self.global_step))  # where loggers put them; Lightning would say one step less
+            self.log_dict(metrics, logger=False)  # which Lightning would log at the step before the last
+            for logger in self.trainer.loggers:
+                logger.log_metrics(metrics, step=self.global_step)
 
     @torch.no_grad()
     def embed(self, batches: Iterable[Batch]) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 from tiny_training import batches, module
 from torch.utils.data import DataLoader
 
@@ -62,7 +63,11 @@ def points(folder: Path) -> dict[str, list[int]]:
     return {tag: [event.step for event in reader.Scalars(tag)] for tag in reader.Tags()["scalars"]}
 
 
-def test_each_step_is_in_tensorboard_once_and_each_epoch_in_the_table(tmp_path: Path) -> None:
+def test_each_step_is_in_tensorboard_once_and_each_epoch_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Readers sort files by second, process and a count, as text: all of these are begun in a second by one process.
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(100))
     for stop, validated in ((2, False), (3, True), (3, False), (8, False), (9, True), (11, False)):
         with pytest.raises(ZeroDivisionError):
             train(tmp_path, stop=stop, validated=validated, resume=stop > 2)
