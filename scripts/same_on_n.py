@@ -1,8 +1,8 @@
 """The same training on 1 and on N processes:  python scripts/same_on_n.py [--processes 1 2 4] [--steps 20]
 
-Trains on the toy set on the CPU in float32 with cross-entropy, batch-hard triplet loss and augmentation, once on each
-number of processes, with BatchNorm synchronised and with its statistics frozen. Prints how far the loss and the
-gradient of any step are from those of the first number.
+Trains a small net on the toy set on the CPU in float32 with cross-entropy, batch-hard triplet loss and augmentation,
+once on each number of processes, with BatchNorm synchronised and with its statistics frozen. Prints how far the loss
+and the gradient of any step are from those of the first number.
 """
 
 import argparse
@@ -20,9 +20,13 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=8, help="identities of a batch, four images each")
     parser.add_argument("--root", default="data/toy", help="folder of the toy set, which is rendered on first use")
     given = parser.parse_args()
+    if not 0 < min(given.processes) <= max(given.processes) <= given.identities // 2 or given.steps < 1:
+        parser.error("--steps and --processes must be at least 1, and --identities at least two for each process")
 
+    from reid.data.toy import read
     from reid.runs.same import Watched, compare, on_toy, table
 
+    read(given.root)  # rendered by one process, where it is not there
     make = partial(on_toy, Path(given.root), given.identities)
     for frozen, words in ((False, "synchronised"), (True, "frozen")):
         rows = compare(Watched(make, given.steps, frozen), given.processes)

@@ -49,7 +49,7 @@ class Rollback(Callback):
     ) -> None:
         if self.spike is None:
             return
-        loss = float(outputs["loss"])
+        loss = float(outputs["told"]["loss"])
         if len(self._losses) == _WINDOW and loss > self.spike * (usual := median(self._losses)):
             raise NotFiniteError(
                 f"the loss leaps to {loss:.4g} at step {trainer.global_step}, above {self.spike:g} times its usual "

@@ -108,6 +108,8 @@ class TrainerSettings:
             raise UserError("trainer.chunk and trainer.compile do not go together: choose one")
         if self.strategy == "fsdp" and (other := [k for k in ("ema", "chunk", "compile") if getattr(self, k)]):
             raise UserError(f"trainer.strategy=fsdp and trainer.{other[0]} do not go together: choose one")
+        if self.strategy == "fsdp" and self.on_nan == "rollback":
+            raise UserError("trainer.strategy=fsdp and trainer.on_nan=rollback do not go together: choose one")
 
     @property
     def device(self) -> torch.device:

@@ -23,7 +23,7 @@ def check_whole(outcome: Outcome, work: Path) -> None:
     outcome.check()
     (run,) = folders(work)
     assert outcome.run == run
-    assert outcome.out.count("mAP") == 1
+    assert outcome.out.count("\nreport  ") == 1
     with (run / "train_log.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     again = in_process("eval.py", f"run={run}").check()
