@@ -6,6 +6,7 @@ folder that has some of them, a sweep trains what is missing, goes on with what 
 
 import contextlib
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,9 +59,15 @@ class Sweep(Sweeper):
         wrong = {job: why for job in jobs if (why := self.wrong_with(job.overrides))}
         if len(wrong) == len(jobs):
             raise UserError(next(iter(wrong.values())))
-        with _alone(self.folder):
-            self._launch(jobs, wrong, given)
-            missing = self.finish(jobs)
+        made = not self.folder.exists()
+        try:
+            with _alone(self.folder):
+                self._launch(jobs, wrong, given)
+                missing = self.finish(jobs)
+        except UserError:  # a queue that takes no jobs, for one; what a job raises is told in its folder
+            if made:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         if missing:
             raise SystemExit(1)
 
@@ -99,20 +106,18 @@ class Sweep(Sweeper):
         todo = [job for job in jobs if job not in ready and job not in wrong]
         there = f", {len(ready)} of them done" if ready else ""
         print(f"sweep  {self.folder}: {len(jobs)} jobs{there}", flush=True)
-        if not todo:
-            return
         try:
-            returns = self.launcher.launch([self.overrides_of(job) for job in todo], initial_job_idx=0)
+            returns = self.launcher.launch([self.overrides_of(job) for job in todo], initial_job_idx=0) if todo else []
         except UserError:
             raise
         except (KeyboardInterrupt, SystemExit) as end:
             print(f"\nstopped; go on with: {self.again()}", file=sys.stderr)
             raise SystemExit(130 if isinstance(end, KeyboardInterrupt) else end.code) from None
         except Exception as error:  # a worker process that was killed, for one
+            returns = []
             for job in todo:
                 self._tell(job, f"{self.config.hydra.runtime.choices['hydra/launcher']}: {error}")
-            return
-        for job, done in zip(todo, returns, strict=True):
+        for job, done in zip(todo, returns, strict=False):
             if done.status is JobStatus.FAILED:  # its property return_value would print, and raise
                 self._tell(job, str(done._return_value) or type(done._return_value).__name__)
 

@@ -54,6 +54,11 @@ class StudySweep(Sweep):
             raise not_installed("hydra/sweeper=optuna", "optuna") from error
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         check_space(self.space)
+        if storage := self.options["storage"]:
+            try:
+                open_study({**self.options, "folder": str(self.folder)})
+            except Exception as error:  # of whichever data base the URL names
+                raise UserError(f"hydra.sweeper.storage={storage} cannot be used: {error}") from error
 
     def wanted(self, overrides: list[Override]) -> list[list[str]]:
         if swept := [o.get_key_element() for o in overrides if o.is_sweep_override()]:
@@ -228,7 +233,7 @@ def importance(study: Any) -> dict[str, float]:
     try:
         with warnings.catch_warnings(action="error"):  # it warns that too few trials make all equal
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    except (ValueError, RuntimeError, UserWarning):
+    except (ValueError, RuntimeError, Warning):
         return {}
     return {key: float(share) for key, share in found.items()}
 
