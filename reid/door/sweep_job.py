@@ -87,7 +87,9 @@ def run(job: Job) -> float | None:
     folder.mkdir(parents=True, exist_ok=True)
     if _rank():  # of several tasks of a job the first one keeps the books
         code, got = _train(job, job.command, folder / f"log_{_rank()}.txt", {})
-        raise SystemExit(128 + got[0] if got else code)
+        if got or code:
+            raise SystemExit(128 + got[0] if got else code)
+        return None
     with _alone(folder), _place(job, folder.parent) as environment, _reported(folder, job.command):
         (folder / sweep_plan.FAILED).unlink(missing_ok=True)
         trial = None
@@ -101,7 +103,7 @@ def run(job: Job) -> float | None:
         if job.echo:
             print(f"\njob    {folder.name} {' '.join(trial.overrides if trial else ())}".rstrip(), flush=True)
         code, got = _train(job, command, log, environment, trial.hopeless if trial else None)
-        done = code == 0 and sweep_plan.state(folder).name == "done"
+        done = sweep_plan.state(folder).name == "done"
         if not done and (got or code - 128 in SIGNALS) and not (trial and trial.pruned):
             raise SystemExit(128 + got[0] if got else code)
         if trial:
@@ -121,7 +123,7 @@ def _train(
     """Run ``command`` to its end; its exit code, and the signals that came meanwhile, which it got too."""
     with log.open("ab") as file, log.open(errors="replace") as shown, _signals() as (got, children):
         shown.seek(0, os.SEEK_END)
-        own = _environment(environment)
+        own = {**os.environ, **environment}
         child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=own, cwd=job.cwd)
         children.append(child)
         for number in got:  # came before there was anyone to pass them on to
@@ -223,14 +225,6 @@ def _gpus() -> list[str]:
         return [name for name in visible.split(",") if name.strip()]
     found = Path("/proc/driver/nvidia/gpus")
     return [str(i) for i, _ in enumerate(found.iterdir())] if found.is_dir() else []
-
-
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """That of the training; Lightning, in the only task of a Slurm job, starts the processes of its devices itself."""
-    environment = {**os.environ, **own}
-    if environment.get("SLURM_NTASKS") == "1":
-        del environment["SLURM_NTASKS"]
-    return environment
 
 
 def _rank() -> int:

@@ -54,6 +54,11 @@ class StudySweep(Sweep):
             raise not_installed("hydra/sweeper=optuna", "optuna") from error
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         check_space(self.space)
+        if any(config.hydra.launcher.get(key, 1) != 1 for key in ("nodes", "tasks_per_node")):
+            raise UserError(
+                "hydra/sweeper=optuna: one task draws the values of a trial: leave hydra.launcher.nodes and "
+                "tasks_per_node at 1; trainer.devices start by themselves"
+            )
         if storage := self.options["storage"]:
             try:
                 open_study({**self.options, "folder": str(self.folder)})
