@@ -53,9 +53,15 @@ class Sweep(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch what is missing; leaves with exit code 1 unless every job is done then."""
-        given = arguments or list(sweep_plan.earlier(self.folder).given)
-        parser = OverridesParser.create(config_loader=self.context.config_loader)
-        jobs = sweep_plan.plan(self.folder, self.wanted(_checked(parser.parse_overrides(given))))
+        told, self.name = sweep_plan.earlier(self.folder), self.config.hydra.runtime.choices["hydra/sweeper"]
+        if told.jobs and told.sweeper != self.name:
+            raise UserError(
+                f"hydra.sweep.dir={self.folder} has a sweep of hydra/sweeper={told.sweeper}: add that, or choose another"
+            )
+        given = arguments or list(told.given)
+        jobs = sweep_plan.plan(
+            self.folder, self.wanted_again(told) if told.jobs and not arguments else self._asked(given)
+        )
         wrong = {job: why for job in jobs if (why := self.wrong_with(job.overrides))}
         if len(wrong) == len(jobs):
             raise UserError(next(iter(wrong.values())))
@@ -70,6 +76,14 @@ class Sweep(Sweeper):
             raise
         if missing:
             raise SystemExit(1)
+
+    def _asked(self, given: list[str]) -> list[list[str]]:
+        parser = OverridesParser.create(config_loader=self.context.config_loader)
+        return self.wanted(_checked(parser.parse_overrides(given)))
+
+    def wanted_again(self, told: sweep_plan.Earlier) -> list[list[str]]:
+        """The overrides of each job of a folder that is run again: all that it has."""
+        return [list(job.overrides) for job in told.jobs]
 
     def wanted(self, overrides: list[Override]) -> list[list[str]]:
         """The overrides of each job."""
@@ -99,7 +113,7 @@ class Sweep(Sweeper):
 
     def _launch(self, jobs: list[Job], wrong: dict[Job, str], given: list[str]) -> None:
         OmegaConf.save(self.config, self.folder / "multirun.yaml")
-        sweep_plan.record(self.folder, given, self.command(given), jobs)
+        sweep_plan.record(self.folder, given, self.name, self.command(given), jobs)
         ready = [job for job in jobs if sweep_plan.state(self.folder / job.folder).name in ("done", "pruned")]
         for job, why in wrong.items():
             sweep_plan.fail(self.folder / job.folder, why, job.overrides)
@@ -140,7 +154,7 @@ class Sweep(Sweeper):
         counts = {name: sum(s.name == name for s in states) for name in ("done", "pruned", "failed", "unfinished")}
         print(f"sweep  {self.folder}: {', '.join(f'{n} {name}' for name, n in counts.items() if n)}", flush=True)
         told = sweep_plan.earlier(self.folder)
-        sweep_plan.record(self.folder, told.given, self.command(told.given), jobs)
+        sweep_plan.record(self.folder, told.given, self.name, self.command(told.given), jobs)
         missing = bool(counts["failed"] + counts["unfinished"])
         if missing:
             print(f"again  {self.again()}", flush=True)

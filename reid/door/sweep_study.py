@@ -75,6 +75,10 @@ class StudySweep(Sweep):
         judged = ["eval.split=validation"]  # the test set is not even looked at
         return [[*given, *judged, f"run.name=trial{number}"] for number in range(self.options["trials"])]
 
+    def wanted_again(self, told: sweep_plan.Earlier) -> list[list[str]]:
+        """As at first: there may be more trials now."""
+        return self._asked(list(told.given))
+
     def wrong_with(self, overrides: Sequence[str]) -> str | None:
         """The same for every trial, so the first one is looked at, with a value of each range."""
         if "run.name=trial0" not in overrides:

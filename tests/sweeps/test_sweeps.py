@@ -9,6 +9,7 @@ import pytest
 from cli.entry import in_process, in_subprocess, small
 
 from reid.data import toy as toy_set
+from reid.door import sweep_plan
 
 JOBLIB = ["hydra/launcher=joblib"] if importlib.util.find_spec("joblib") else []
 
@@ -92,6 +93,12 @@ def test_a_missing_package_is_told_with_its_command(
     outcome = in_process("train.py", "-m", given, "dataset.val_fraction=0.2", f"run.root={tmp_path / 'runs'}").check(2)
     (line,) = outcome.err.splitlines()
     assert f"{given} needs a package that is not installed: pip install -e '.[{extra}]' -c constraints.txt" in line
+
+
+def test_a_folder_has_one_kind_of_sweep(tmp_path: Path) -> None:
+    sweep_plan.record(tmp_path, ["seed=0"], "optuna", "python ...", [sweep_plan.Job("000", ("seed=0",))])
+    outcome = in_process("train.py", "-m", f"hydra.sweep.dir={tmp_path}").check(2)
+    assert "has a sweep of hydra/sweeper=optuna: add that" in outcome.err
 
 
 def test_without_slurm_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
