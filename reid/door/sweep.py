@@ -56,12 +56,12 @@ class Sweep(Sweeper):
         told, self.name = sweep_plan.earlier(self.folder), self.config.hydra.runtime.choices["hydra/sweeper"]
         if told.jobs and told.sweeper != self.name:
             raise UserError(
-                f"hydra.sweep.dir={self.folder} has a sweep of hydra/sweeper={told.sweeper}: add that, or choose another"
+                f"hydra.sweep.dir={self.folder} has a sweep of hydra/sweeper={told.sweeper}: add that, or choose "
+                "another folder"
             )
         given = arguments or list(told.given)
-        jobs = sweep_plan.plan(
-            self.folder, self.wanted_again(told) if told.jobs and not arguments else self._asked(given)
-        )
+        again = bool(told.jobs) and not arguments
+        jobs = sweep_plan.plan(self.folder, self.wanted_again(told) if again else self._asked(given))
         wrong = {job: why for job in jobs if (why := self.wrong_with(job.overrides))}
         if len(wrong) == len(jobs):
             raise UserError(next(iter(wrong.values())))
