@@ -59,6 +59,11 @@ class Sweep(Sweeper):
                 f"hydra.sweep.dir={self.folder} has a sweep of hydra/sweeper={told.sweeper}: add that, or choose "
                 "another folder"
             )
+        named = any(o.startswith("hydra.sweep.dir=") for o in self.config.hydra.overrides.hydra)
+        if named and not told.jobs and not arguments:
+            raise UserError(
+                f"hydra.sweep.dir={self.folder} has no sweep to run again: say what to train, as seed=0,1,2"
+            )
         given = arguments or list(told.given)
         again = bool(told.jobs) and not arguments
         jobs = sweep_plan.plan(self.folder, self.wanted_again(told) if again else self._asked(given))
