@@ -6,6 +6,7 @@ folder that has some of them, a sweep trains what is missing, goes on with what 
 
 import contextlib
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -52,17 +53,42 @@ class Sweep(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch what is missing; leaves with exit code 1 unless every job is done then."""
-        given = arguments or list(sweep_plan.earlier(self.folder).given)
-        parser = OverridesParser.create(config_loader=self.context.config_loader)
-        jobs = sweep_plan.plan(self.folder, self.wanted(_checked(parser.parse_overrides(given))))
+        told, self.name = sweep_plan.earlier(self.folder), self.config.hydra.runtime.choices["hydra/sweeper"]
+        if told.jobs and told.sweeper != self.name:
+            raise UserError(
+                f"hydra.sweep.dir={self.folder} has a sweep of hydra/sweeper={told.sweeper}: add that, or choose "
+                "another folder"
+            )
+        named = any(o.startswith("hydra.sweep.dir=") for o in self.config.hydra.overrides.hydra)
+        if named and not told.jobs and not arguments:
+            raise UserError(
+                f"hydra.sweep.dir={self.folder} has no sweep to run again: say what to train, as seed=0,1,2"
+            )
+        given = arguments or list(told.given)
+        again = bool(told.jobs) and not arguments
+        jobs = sweep_plan.plan(self.folder, self.wanted_again(told) if again else self._asked(given))
         wrong = {job: why for job in jobs if (why := self.wrong_with(job.overrides))}
         if len(wrong) == len(jobs):
             raise UserError(next(iter(wrong.values())))
-        with _alone(self.folder):
-            self._launch(jobs, wrong, given)
-            missing = self.finish(jobs)
+        made = not self.folder.exists()
+        try:
+            with _alone(self.folder):
+                self._launch(jobs, wrong, given)
+                missing = self.finish(jobs)
+        except UserError:  # a queue that takes no jobs, for one; what a job raises is told in its folder
+            if made:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         if missing:
             raise SystemExit(1)
+
+    def _asked(self, given: list[str]) -> list[list[str]]:
+        parser = OverridesParser.create(config_loader=self.context.config_loader)
+        return self.wanted(_checked(parser.parse_overrides(given)))
+
+    def wanted_again(self, told: sweep_plan.Earlier) -> list[list[str]]:
+        """The overrides of each job of a folder that is run again: all that it has."""
+        return [list(job.overrides) for job in told.jobs]
 
     def wanted(self, overrides: list[Override]) -> list[list[str]]:
         """The overrides of each job."""
@@ -92,27 +118,25 @@ class Sweep(Sweeper):
 
     def _launch(self, jobs: list[Job], wrong: dict[Job, str], given: list[str]) -> None:
         OmegaConf.save(self.config, self.folder / "multirun.yaml")
-        sweep_plan.record(self.folder, given, self.command(given), jobs)
+        sweep_plan.record(self.folder, given, self.name, self.command(given), jobs)
         ready = [job for job in jobs if sweep_plan.state(self.folder / job.folder).name in ("done", "pruned")]
         for job, why in wrong.items():
             sweep_plan.fail(self.folder / job.folder, why, job.overrides)
         todo = [job for job in jobs if job not in ready and job not in wrong]
         there = f", {len(ready)} of them done" if ready else ""
         print(f"sweep  {self.folder}: {len(jobs)} jobs{there}", flush=True)
-        if not todo:
-            return
         try:
-            returns = self.launcher.launch([self.overrides_of(job) for job in todo], initial_job_idx=0)
+            returns = self.launcher.launch([self.overrides_of(job) for job in todo], initial_job_idx=0) if todo else []
         except UserError:
             raise
         except (KeyboardInterrupt, SystemExit) as end:
             print(f"\nstopped; go on with: {self.again()}", file=sys.stderr)
             raise SystemExit(130 if isinstance(end, KeyboardInterrupt) else end.code) from None
         except Exception as error:  # a worker process that was killed, for one
+            returns = []
             for job in todo:
                 self._tell(job, f"{self.config.hydra.runtime.choices['hydra/launcher']}: {error}")
-            return
-        for job, done in zip(todo, returns, strict=True):
+        for job, done in zip(todo, returns, strict=False):
             if done.status is JobStatus.FAILED:  # its property return_value would print, and raise
                 self._tell(job, str(done._return_value) or type(done._return_value).__name__)
 
@@ -135,7 +159,7 @@ class Sweep(Sweeper):
         counts = {name: sum(s.name == name for s in states) for name in ("done", "pruned", "failed", "unfinished")}
         print(f"sweep  {self.folder}: {', '.join(f'{n} {name}' for name, n in counts.items() if n)}", flush=True)
         told = sweep_plan.earlier(self.folder)
-        sweep_plan.record(self.folder, told.given, self.command(told.given), jobs)
+        sweep_plan.record(self.folder, told.given, self.name, self.command(told.given), jobs)
         missing = bool(counts["failed"] + counts["unfinished"])
         if missing:
             print(f"again  {self.again()}", flush=True)

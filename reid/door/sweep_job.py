@@ -36,7 +36,8 @@ class Job:
         command: that trains in it, without what a trial draws.
         cwd: where that is to be started, as paths in it may be relative.
         echo: its output is shown as well as logged.
-        places: jobs that run at once on this machine and share its cores and GPUs; 0 where another divides them.
+        places: jobs that run at once on this machine and share its cores; 0 where another divides them.
+        one_gpu: each of these gets one of the GPUs.
         study: of its trial, as ``reid.door.sweep_study.Study`` takes it; None where nothing is drawn.
     """
 
@@ -45,6 +46,7 @@ class Job:
     cwd: str | None = None
     echo: bool = False
     places: int = 0
+    one_gpu: bool = False
     study: Mapping[str, Any] | None = None
 
 
@@ -55,10 +57,6 @@ def job_of(hydra: DictConfig, overrides: Sequence[str]) -> Job:
         hydra: the ``hydra`` node of the sweep's config, or of a job's.
         overrides: of the job, among them run.folder.
     """
-    launcher = hydra.runtime.choices["hydra/launcher"]
-    places = 0
-    if launcher == "joblib":
-        places = hydra.launcher.n_jobs if hydra.launcher.n_jobs > 0 else len(os.sched_getaffinity(0))
     folder = next(OmegaConf.create(f"v: {o.partition('=')[2]}").v for o in overrides if o.startswith("run.folder="))
     study = None
     if hydra.runtime.choices["hydra/sweeper"] == "optuna":
@@ -68,8 +66,7 @@ def job_of(hydra: DictConfig, overrides: Sequence[str]) -> Job:
         folder=os.path.abspath(Path(folder).expanduser()),
         cwd=os.getcwd(),
         command=(sys.executable, str(_TRAIN), *_config_options(hydra), *overrides),
-        echo=launcher == "basic",
-        places=places,
+        echo=hydra.runtime.choices["hydra/launcher"] == "basic",
         study=study,
     )
 
@@ -90,8 +87,10 @@ def run(job: Job) -> float | None:
     folder.mkdir(parents=True, exist_ok=True)
     if _rank():  # of several tasks of a job the first one keeps the books
         code, got = _train(job, job.command, folder / f"log_{_rank()}.txt", {})
-        raise SystemExit(128 + got[0] if got else code)
-    with _alone(folder), _place(job.places, folder.parent) as environment, _reported(folder, job.command):
+        if got or code:
+            raise SystemExit(128 + got[0] if got else code)
+        return None
+    with _alone(folder), _place(job, folder.parent) as environment, _reported(folder, job.command):
         (folder / sweep_plan.FAILED).unlink(missing_ok=True)
         trial = None
         if job.study is not None:
@@ -104,7 +103,7 @@ def run(job: Job) -> float | None:
         if job.echo:
             print(f"\njob    {folder.name} {' '.join(trial.overrides if trial else ())}".rstrip(), flush=True)
         code, got = _train(job, command, log, environment, trial.hopeless if trial else None)
-        done = code == 0 and sweep_plan.state(folder).name == "done"
+        done = sweep_plan.state(folder).name == "done"
         if not done and (got or code - 128 in SIGNALS) and not (trial and trial.pruned):
             raise SystemExit(128 + got[0] if got else code)
         if trial:
@@ -124,7 +123,7 @@ def _train(
     """Run ``command`` to its end; its exit code, and the signals that came meanwhile, which it got too."""
     with log.open("ab") as file, log.open(errors="replace") as shown, _signals() as (got, children):
         shown.seek(0, os.SEEK_END)
-        own = _environment(environment)
+        own = {**os.environ, **environment}
         child = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=own, cwd=job.cwd)
         children.append(child)
         for number in got:  # came before there was anyone to pass them on to
@@ -195,17 +194,18 @@ def _reported(folder: Path, command: Sequence[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _place(places: int, sweep: Path) -> Iterator[dict[str, str]]:
-    """What a job among ``places`` on this machine has of it: a share of the cores as threads, and one of the GPUs."""
-    if not places:
+def _place(job: Job, sweep: Path) -> Iterator[dict[str, str]]:
+    """What a job among others on this machine has of it: a share of the cores as threads, and one of the GPUs."""
+    if not job.places:
         threads = os.environ.get("SLURM_CPUS_PER_TASK")
         yield {"OMP_NUM_THREADS": threads} if threads and "OMP_NUM_THREADS" not in os.environ else {}
         return
     with contextlib.ExitStack() as stack:
-        for place in range(places):
+        for place in range(job.places):
             if stack.enter_context(locked(sweep / f".place{place}.lock")):
                 break
-        yield shares(place, places, len(os.sched_getaffinity(0)), _gpus(), os.environ)
+        gpus = _gpus() if job.one_gpu else []
+        yield shares(place, job.places, len(os.sched_getaffinity(0)), gpus, os.environ)
 
 
 def shares(place: int, places: int, cores: int, gpus: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
@@ -225,14 +225,6 @@ def _gpus() -> list[str]:
         return [name for name in visible.split(",") if name.strip()]
     found = Path("/proc/driver/nvidia/gpus")
     return [str(i) for i, _ in enumerate(found.iterdir())] if found.is_dir() else []
-
-
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """That of the training; Lightning, in the only task of a Slurm job, starts the processes of its devices itself."""
-    environment = {**os.environ, **own}
-    if environment.get("SLURM_NTASKS") == "1":
-        del environment["SLURM_NTASKS"]
-    return environment
 
 
 def _rank() -> int:

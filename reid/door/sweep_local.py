@@ -1,6 +1,8 @@
 """``hydra/launcher=joblib`` and ``ray``: jobs of a sweep at once. The workers only wait for processes, which train."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,13 @@ class JoblibLauncher(Launcher):
         """Run the jobs; returns when all are over."""
         from joblib import Parallel, delayed
 
-        jobs = [sweep_job.job_of(self.config.hydra, overrides) for overrides in job_overrides]
-        work = Parallel(n_jobs=self.n_jobs, backend="loky", batch_size=1, return_as="generator_unordered")
+        places = self.n_jobs if self.n_jobs > 0 else len(os.sched_getaffinity(0))
+        one_gpu = self.config.trainer.devices == 1
+        jobs = [
+            replace(sweep_job.job_of(self.config.hydra, overrides), places=places, one_gpu=one_gpu)
+            for overrides in job_overrides
+        ]
+        work = Parallel(n_jobs=places, backend="loky", batch_size=1, return_as="generator_unordered")
         return _collected(jobs, work(delayed(_contained)(job) for job in jobs))
 
 

@@ -50,9 +50,10 @@ def plan(folder: Path, wanted: Sequence[Sequence[str]]) -> list[Job]:
 
 @dataclass(frozen=True)
 class Earlier:
-    """A sweep as its folder recorded it: the task overrides it was given, and its jobs."""
+    """A sweep as its folder recorded it: the task overrides it was given, who made jobs of them, and these."""
 
     given: tuple[str, ...] = ()
+    sweeper: str = "grid"
     jobs: tuple[Job, ...] = ()
 
 
@@ -64,16 +65,18 @@ def earlier(folder: Path) -> Earlier:
     try:
         told = json.loads(file.read_text())
         jobs = tuple(Job(str(job["folder"]), tuple(job["overrides"])) for job in told["jobs"])
-        return Earlier(tuple(told["given"]), jobs)
+        return Earlier(tuple(told["given"]), str(told["sweeper"]), jobs)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is not that of a sweep: choose another hydra.sweep.dir=FOLDER") from error
 
 
-def record(folder: Path, given: Sequence[str], command: str, jobs: Iterable[Job]) -> None:
+def record(folder: Path, given: Sequence[str], sweeper: str, command: str, jobs: Iterable[Job]) -> None:
     """Write ``sweep.json``: every job that the folder ever had, and what became of it."""
     every = {job.folder: job for job in (*earlier(folder).jobs, *jobs)}
     rows = [{**asdict(job), **_told(state(folder / job.folder))} for job in every.values()]
-    files.write_json(folder / "sweep.json", {"command": command, "given": list(given), "jobs": rows})
+    files.write_json(folder / "sweep.json", {
+        "command": command, "sweeper": sweeper, "given": list(given), "jobs": rows,
+    })  # fmt: skip
 
 
 def state(run: Path) -> State:

@@ -44,6 +44,12 @@ class SlurmLauncher(Launcher):
     def __init__(self, **options: Any) -> None:
         for key, (kind, least) in _OPTIONS.items():
             check.value(f"hydra.launcher.{key}", options[key], kind, least)
+        if not (options["setup"] is None or OmegaConf.is_list(options["setup"])):
+            raise UserError(f"hydra.launcher.setup={options['setup']} must be a list of shell commands")
+        if not (options["sbatch"] is None or OmegaConf.is_dict(options["sbatch"])):
+            raise UserError(
+                f"hydra.launcher.sbatch={options['sbatch']} must be options of sbatch, as {{exclude: node7}}"
+            )
         self.options: dict[str, Any] = {
             k: OmegaConf.to_container(v) if OmegaConf.is_config(v) else v for k, v in options.items()
         }
@@ -89,8 +95,8 @@ class SlurmLauncher(Launcher):
                 "gpus_per_node": own["gpus_per_node"], "cpus_per_task": own["cpus_per_task"],
                 "mem": own["memory_gb"] and f"{int(1024 * own['memory_gb'])}MB", "time": own["minutes"],
                 "signal_delay_s": own["notice_seconds"], "array_parallelism": own["array_parallelism"],
-                "setup": own["setup"] or None, "stderr_to_stdout": True,
-                "additional_parameters": {"requeue" if own["requeue"] else "no-requeue": True, **own["sbatch"]},
+                "setup": own["setup"], "stderr_to_stdout": True,
+                "additional_parameters": {"requeue" if own["requeue"] else "no-requeue": True, **(own["sbatch"] or {})},
             }.items() if v is not None})  # fmt: skip
             submitted = executor.map_array(_Queued(own["max_requeues"] if own["requeue"] else 0), jobs)
         except submitit.core.utils.FailedJobError as error:

@@ -54,6 +54,16 @@ class StudySweep(Sweep):
             raise not_installed("hydra/sweeper=optuna", "optuna") from error
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         check_space(self.space)
+        if any(config.hydra.launcher.get(key, 1) != 1 for key in ("nodes", "tasks_per_node")):
+            raise UserError(
+                "hydra/sweeper=optuna: one task draws the values of a trial: leave hydra.launcher.nodes and "
+                "tasks_per_node at 1; trainer.devices start by themselves"
+            )
+        if storage := self.options["storage"]:
+            try:
+                open_study({**self.options, "folder": str(self.folder)})
+            except Exception as error:  # of whichever data base the URL names
+                raise UserError(f"hydra.sweeper.storage={storage} cannot be used: {error}") from error
 
     def wanted(self, overrides: list[Override]) -> list[list[str]]:
         if swept := [o.get_key_element() for o in overrides if o.is_sweep_override()]:
@@ -64,6 +74,10 @@ class StudySweep(Sweep):
             raise UserError(f"{min(fixed)} is drawn from hydra.sweeper.space: leave it out")
         judged = ["eval.split=validation"]  # the test set is not even looked at
         return [[*given, *judged, f"run.name=trial{number}"] for number in range(self.options["trials"])]
+
+    def wanted_again(self, told: sweep_plan.Earlier) -> list[list[str]]:
+        """As at first: there may be more trials now."""
+        return self._asked(list(told.given))
 
     def wrong_with(self, overrides: Sequence[str]) -> str | None:
         """The same for every trial, so the first one is looked at, with a value of each range."""
@@ -228,7 +242,7 @@ def importance(study: Any) -> dict[str, float]:
     try:
         with warnings.catch_warnings(action="error"):  # it warns that too few trials make all equal
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    except (ValueError, RuntimeError, UserWarning):
+    except (ValueError, RuntimeError, Warning):
         return {}
     return {key: float(share) for key, share in found.items()}
 

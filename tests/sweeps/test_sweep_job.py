@@ -91,8 +91,11 @@ def test_jobs_share_cores_and_gpus() -> None:
 
 def test_jobs_at_once_have_places_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
-    with sweep_job._place(2, tmp_path) as first:
-        with sweep_job._place(2, tmp_path) as second:
+    one = Job(str(tmp_path), (), places=2, one_gpu=True)
+    with sweep_job._place(one, tmp_path) as first:
+        with sweep_job._place(one, tmp_path) as second:
             assert {first["CUDA_VISIBLE_DEVICES"], second["CUDA_VISIBLE_DEVICES"]} == {"4", "6"}
-        with sweep_job._place(2, tmp_path) as third:
+        with sweep_job._place(one, tmp_path) as third:
             assert third == second
+    with sweep_job._place(Job(str(tmp_path), (), places=2), tmp_path) as several:  # a job takes all of them
+        assert "CUDA_VISIBLE_DEVICES" not in several

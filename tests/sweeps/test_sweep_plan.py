@@ -36,7 +36,7 @@ def test_names_stay_names_of_files(tmp_path: Path) -> None:
 
 
 def test_a_sweep_run_again_keeps_its_jobs_and_gets_new_ones(tmp_path: Path) -> None:
-    sweep_plan.record(tmp_path, ["seed=0,1"], "python ...", sweep_plan.plan(tmp_path, GRID))
+    sweep_plan.record(tmp_path, ["seed=0,1"], "grid", "python ...", sweep_plan.plan(tmp_path, GRID))
     more = [*GRID[::-1], ["backbone=vgg16", "seed=2", "trainer.max_epochs=2"]]
     again = names(tmp_path, more)
     assert again[:4] == ["003_vgg16_seed1", "002_vgg16_seed0", "001_resnet18_seed1", "000_resnet18_seed0"]
@@ -63,7 +63,7 @@ def test_what_the_folder_tells(tmp_path: Path) -> None:
         (tmp_path / job.folder).mkdir()
     (tmp_path / jobs[0].folder / "metrics.json").write_text('{"mAP": 0.5, "rank-1": 0.75, "rank-5": 1}')
     sweep_plan.fail(tmp_path / jobs[1].folder, "no memory", GRID[1])
-    sweep_plan.record(tmp_path, ["seed=0,1"], "python train.py -m seed=0,1", jobs)
+    sweep_plan.record(tmp_path, ["seed=0,1"], "grid", "python train.py -m seed=0,1", jobs)
     told = json.loads((tmp_path / "sweep.json").read_text())
     assert told["given"] == ["seed=0,1"]
     assert told["jobs"] == [

@@ -9,6 +9,7 @@ import pytest
 from cli.entry import in_process, in_subprocess, small
 
 from reid.data import toy as toy_set
+from reid.door import sweep_plan
 
 JOBLIB = ["hydra/launcher=joblib"] if importlib.util.find_spec("joblib") else []
 
@@ -59,6 +60,8 @@ def test_what_fails_stays_by_itself_and_what_is_done_is_not_done_again(toy: Path
         (["hydra/launcher=slrm"], "hydra/launcher=slrm is unknown: did you mean slurm"),
         (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "n_jobs=0 launches nothing"),
         (["hydra/launcher=slurm", "hydra.launcher.minutes=1.5"], "minutes=1.5 must be a whole number"),
+        (["hydra/launcher=slurm", "hydra.launcher.setup=x"], "hydra.launcher.setup=x"),
+        (["hydra/launcher=slurm", "hydra.launcher.sbatch=x"], "hydra.launcher.sbatch=x"),
         (["hydra/sweeper=optuna", "hydra.sweeper.trials=0"], "trials=0 must be at least 1"),
         (["hydra/sweeper=optuna", "hydra.sweeper.metric=AP"], "metric=AP is unknown: did you mean mAP"),
         (["hydra/sweeper=optuna"], "hold some out, as dataset.val_fraction=0.2"),
@@ -92,6 +95,14 @@ def test_a_missing_package_is_told_with_its_command(
     outcome = in_process("train.py", "-m", given, "dataset.val_fraction=0.2", f"run.root={tmp_path / 'runs'}").check(2)
     (line,) = outcome.err.splitlines()
     assert f"{given} needs a package that is not installed: pip install -e '.[{extra}]' -c constraints.txt" in line
+
+
+def test_a_folder_has_one_kind_of_sweep(tmp_path: Path) -> None:
+    sweep_plan.record(tmp_path, ["seed=0"], "optuna", "python ...", [sweep_plan.Job("000", ("seed=0",))])
+    outcome = in_process("train.py", "-m", f"hydra.sweep.dir={tmp_path}").check(2)
+    assert "has a sweep of hydra/sweeper=optuna: add that" in outcome.err
+    outcome = in_process("train.py", "-m", f"hydra.sweep.dir={tmp_path / 'none'}").check(2)
+    assert "has no sweep to run again" in outcome.err
 
 
 def test_without_slurm_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
