@@ -72,7 +72,7 @@ class Judgement:
         """
         rows: list[tuple[Any, ...]] = []
         for i, (r, ap) in enumerate(zip(self.query.records, self.evaluation.ap, strict=True)):
-            ranks = [] if self.evaluation.trials else self.evaluation.match_ranks(i)
+            ranks: Any = [] if self.evaluation.trials else self.evaluation.match_ranks(i)
             ends = (int(ranks[0]), int(ranks[-1])) if len(ranks) else ("", "")
             rows.append((r.path.name, r.pid, r.camid, "" if np.isnan(ap) else f"{ap:.6f}", *ends))
         return rows
