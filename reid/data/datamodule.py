@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytorch_lightning as pl
@@ -149,11 +150,12 @@ class ReIDData(pl.LightningDataModule):
         assert self.trainer is not None
         sampler = self._sampler(self.trainer.global_rank, self.trainer.world_size)
         images = _Batches(self.train_images, self.train_labels)
-        self._training: _TrainLoader = self._loader(images, _TrainLoader, batch_sampler=sampler)
+        loader: _TrainLoader = self._loader(images, _TrainLoader, batch_sampler=sampler)
+        self._training = ref(loader)  # a loader that is done with ends its workers at once
         if self._resumed:
-            self._training.go_on(self._resumed)
+            loader.go_on(self._resumed)
             self._resumed = {}
-        return self._training
+        return loader
 
     def state_dict(self) -> dict[str, Any]:
         """Where in an epoch the training is; nothing between two epochs. Lightning keeps it in the checkpoint.
@@ -161,10 +163,10 @@ class ReIDData(pl.LightningDataModule):
         It has a place for loaders' own states too, but makes them again before it could restore these.
         """
         assert self.trainer is not None
-        done = self._training.done
-        if done in (0, self.trainer.num_training_batches):
+        loader = self._training()
+        if loader is None or loader.done in (0, self.trainer.num_training_batches):
             return {}
-        return {"batches": done, "sampler": self._training.batch_sampler.state()}
+        return {"batches": loader.done, "sampler": loader.batch_sampler.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._resumed = state_dict
