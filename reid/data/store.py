@@ -195,8 +195,6 @@ def _build(folder: Path, records: Sequence[Record], size: tuple[int, int], skip:
     try:
         with (partial / PIXELS).open("wb") as file:  # a map would end in SIGBUS where the disk fills up
             bad, crc = _write(file, records, size, skip)
-            file.flush()
-            os.fsync(file.fileno())
         told = {"version": VERSION, "crc32": crc, "images": len(records), "size": list(size), "unreadable": bad}
         (partial / DESCRIPTION).write_text(json.dumps(told))
         try:

@@ -25,14 +25,35 @@ def random_flip(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
 
 def random_shift(images: Tensor, p: float, padding: int, generator: torch.Generator) -> Tensor:
     """Pad each image by ``padding`` on all sides and crop it back at a random place, with probability ``p``."""
+    moved = chosen(images, p, generator)
+    top, left = (torch.where(moved, integers(images, 2 * padding + 1, generator), padding) for _ in range(2))
+    if images.device.type == "cpu":
+        return _moved(images, top - padding, left - padding)
     height, width = images.shape[2:]
     size = len(images), 3, height + 2 * padding, width + 2 * padding
     padded = torch.empty(size, dtype=torch.uint8, device=images.device, memory_format=torch.channels_last)
     padded[:] = along_rows(fill_colour(images), padded)
     padded[:, :, padding : padding + height, padding : padding + width] = images
-    moved = chosen(images, p, generator)
-    top, left = (torch.where(moved, integers(images, 2 * padding + 1, generator), padding) for _ in range(2))
     return _crop(padded, top, left, height, width)
+
+
+def _moved(images: Tensor, up: Tensor, left: Tensor) -> Tensor:
+    """Each image moved by its own numbers of pixels int64 [B], without a padded copy of it: on a CPU, line by line."""
+    height, width = images.shape[2:]
+    out = torch.empty_like(images, memory_format=torch.channels_last)
+    out[:] = along_rows(fill_colour(images), out)
+    into, lines = (values.permute(0, 2, 3, 1).flatten(2).numpy() for values in (out, images))
+    for i, (y, x) in enumerate(torch.stack([up, left], 1).tolist()):
+        (rows, to_rows), (columns, to_columns) = _overlap(y, height, 1), _overlap(x, width, 3)
+        into[i, to_rows, to_columns] = lines[i, rows, columns]
+    return out
+
+
+def _overlap(by: int, length: int, step: int) -> tuple[slice, slice]:
+    """What is left of a side of this length that moves ``by`` towards its beginning: from where, and to where."""
+    kept = max(length - abs(by), 0)
+    start, to = max(by, 0), max(-by, 0)
+    return slice(step * start, step * (start + kept)), slice(step * to, step * (to + kept))
 
 
 def random_shift_in_proportion(images: Tensor, p: float, padding: int, generator: torch.Generator) -> Tensor:
