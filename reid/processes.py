@@ -29,18 +29,29 @@ def rank() -> int:
 
 
 def from_first(make: Callable[[], T]) -> T:
-    """What ``make`` gives on the first process, on all; a UserError there is one on all of them."""
+    """What ``make`` gives on the first process, on all.
+
+    An error there is one on all of them, so that none waits for what the first will not do: a UserError as what it is,
+    any other on the others as a RuntimeError that tells of it.
+    """
     if count() == 1:
         return make()
-    told: list[Any] = [None, None]
+    told: list[Any] = [None, None, None]
+    failure: Exception | None = None
     if rank() == 0:
         try:
             told[0] = make()
         except UserError as error:
-            told[1] = str(error)
+            failure, told[1] = error, str(error)
+        except Exception as error:
+            failure, told[2] = error, f"{type(error).__name__}: {error}"
     dist.broadcast_object_list(told)
+    if failure is not None:
+        raise failure
     if told[1] is not None:
         raise UserError(told[1])
+    if told[2] is not None:
+        raise RuntimeError(f"the first process has failed: {told[2]}")
     return told[0]
 
 

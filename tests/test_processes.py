@@ -41,21 +41,28 @@ def test_mining_over_processes_with_unequal_shares_is_that_of_the_batch() -> Non
         assert not found["own"].any()
 
 
-def told() -> tuple[int, list[int], str]:
-    """What the first says, what it hears, and its refusal."""
+def told() -> tuple[int, list[int], list[str]]:
+    """What the first says, what it hears, its refusal and its failure."""
 
     def refuse() -> int:
         raise UserError(f"no, says {processes.rank()}")
 
+    def fail() -> int:
+        raise KeyError(f"lost by {processes.rank()}")
+
     said = processes.from_first(lambda: 10 + processes.rank())
     heard = processes.to_first(processes.rank())
-    try:
-        processes.from_first(refuse)
-    except UserError as error:
-        return said, heard, str(error)
-    return said, heard, ""
+    errors = []
+    for work in (refuse, fail):
+        try:
+            processes.from_first(work)
+        except (UserError, KeyError, RuntimeError) as error:
+            errors.append(f"{type(error).__name__}: {error}")
+    return said, heard, errors
 
 
 def test_the_first_tells_all_and_hears_all() -> None:
-    assert on_processes(told, 3) == [(10, [0, 1, 2], "no, says 0"), (10, [], "no, says 0"), (10, [], "no, says 0")]
-    assert told() == (10, [0], "no, says 0")
+    first = ["UserError: no, says 0", "KeyError: 'lost by 0'"]
+    other = ["UserError: no, says 0", "RuntimeError: the first process has failed: KeyError: 'lost by 0'"]
+    assert on_processes(told, 3) == [(10, [0, 1, 2], first), (10, [], other), (10, [], other)]
+    assert told() == (10, [0], first)

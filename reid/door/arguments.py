@@ -27,7 +27,7 @@ _OF_ALL = {"freeze": [], "layer_decay": 1.0, "checkpointing": False}  # of every
 
 def training_arguments(cfg: DictConfig, overrides: list[str]) -> dict[str, Any]:
     """The arguments of ``reid.runs.train.train`` for a config, or for the config of the run that it resumes."""
-    run, checkpoint = known_folder(cfg)
+    run, checkpoint = known_folder(cfg, overrides)
     try:
         return _arguments(cfg, overrides, run, checkpoint)
     except BaseException:

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from reid import processes
 from reid.door import check, stored
@@ -16,11 +18,11 @@ _RUN_DIR = "REID_RUN_DIR"  # tells the processes that Lightning starts for more 
 AUTO = "auto"
 
 
-def known_folder(cfg: DictConfig) -> tuple[RunFolder | None, Path | None]:
+def known_folder(cfg: DictConfig, overrides: list[str]) -> tuple[RunFolder | None, Path | None]:
     """The folder of a run that is resumed or has a fixed one, held, and the checkpoint to go on from if there is one.
 
     (None, None) for a new folder, which ``new_folder`` makes once all is checked. Every process of a run finds the
-    same: nothing is written before all of them have started to train.
+    same, and what the first is refused is refused to all: nothing is written before all of them have started to train.
 
     Raises:
         UserError: nothing to go on from where a run is named, a folder that is in use, holds something else or a run
@@ -35,11 +37,12 @@ def known_folder(cfg: DictConfig) -> tuple[RunFolder | None, Path | None]:
         return None, None
     if auto or not cfg.resume:
         path = Path(fixed).expanduser()
-        run = RunFolder.at(path, begun=auto) if is_first() else RunFolder(path)
+        _join(cfg)
+        run = _of_first(partial(RunFolder.at, path, begun=auto), path)
     else:
-        run = RunFolder.open(cfg.resume, option="resume")
-        if is_first():
-            run.hold()
+        opened = RunFolder.open(cfg.resume, option="resume")
+        _join(stored.config_to_resume(opened, overrides))
+        run = _of_first(partial(_held, opened), opened.path)
     with contextlib.ExitStack() as undo:
         undo.callback(run.let_go)
         checkpoint = run.newest_sound(option="run.folder" if auto else "resume") if cfg.resume else None
@@ -55,17 +58,36 @@ def known_folder(cfg: DictConfig) -> tuple[RunFolder | None, Path | None]:
 
 def new_folder(cfg: DictConfig) -> RunFolder:
     """A new dated folder; other processes get that of the first one."""
-    known = os.environ.get(_RUN_DIR)
-    if known and os.environ.get("LOCAL_RANK", "0") != "0" and processes.count() == 1:  # started by Lightning
+    return _of_first(partial(_made, cfg), os.environ.get(_RUN_DIR))
+
+
+def _of_first(make: Callable[[], RunFolder], known: str | Path | None) -> RunFolder:
+    """What the first process makes and holds. Others get its path, or its refusal; ``known`` if they cannot ask it."""
+    if known and processes.count() == 1 and not is_first():  # started by Lightning
         return RunFolder(Path(known))
     made: list[RunFolder] = []  # held by the first
 
-    def make() -> Path:
-        made.append(_made(cfg))
+    def first() -> Path:
+        made.append(make())
         return made[0].path
 
-    path = processes.from_first(make)
+    path = processes.from_first(first)
     return made[0] if made else RunFolder(path)
+
+
+def _join(cfg: DictConfig) -> None:
+    """Meet the processes that torchrun or srun has started before the first alone looks into the folder: if it were
+    refused first, the others would wait for it."""
+    from reid.training.launch import join, launched
+    from reid.training.settings import device_for
+
+    if launched():
+        join(device_for(OmegaConf.select(cfg, "trainer.accelerator") or "auto"))
+
+
+def _held(run: RunFolder) -> RunFolder:
+    run.hold()
+    return run
 
 
 def _made(cfg: DictConfig) -> RunFolder:

@@ -1,5 +1,6 @@
 """The main job: fit an embedder, judge it, write the run down."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ from reid.training import stopping
 from reid.training.allocator import keep_freed_memory
 from reid.training.averaging import MovingAverage
 from reid.training.checkpoints import AtomicCheckpoints, Checkpoints, NotFiniteError
+from reid.training.launch import ending_together
 from reid.training.module import Augmentation, Mix, ReIDModule
 from reid.training.progress import Progress, TrainLog
 from reid.training.rollback import Rollback
@@ -68,7 +70,7 @@ def train(
     Raises:
         UserError: among others a loss that is not finite, a checkpoint that cannot be written, a set without a match.
     """
-    with run:
+    with run, contextlib.ExitStack() as failing:
         bf16, why = use_bf16(settings.precision, settings.device, embedder.backbone)
         spec, factor = {**spec, "bf16": bf16}, settings.rate_factor(data.batch_images)
         train_log = TrainLog(run.log, list(objective.losses), list(VALIDATION))
@@ -84,6 +86,7 @@ def train(
         if resume:  # once its checkpoint is read and fits
             callbacks.append(LambdaCallback(on_train_start=lambda trainer, _: go_on(trainer, run, config)))
         trainer = _trainer(run, settings, bf16=bf16, callbacks=callbacks, logger=logger)
+        failing.enter_context(ending_together(trainer))
         data.check_processes(trainer.world_size)
         how = replace(how, bf16=bf16, together=trainer.world_size > 1)
         description = describe(data, targets, run, resumed=resume is not None)

@@ -1,10 +1,14 @@
 """Processes that torchrun or Slurm's srun has started, and Lightning's way to know of them."""
 
 import atexit
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+import pytorch_lightning as pl
 import torch
 import torch.distributed as dist
 from pytorch_lightning.plugins.environments import (
@@ -13,11 +17,15 @@ from pytorch_lightning.plugins.environments import (
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
+from torch.distributed.rendezvous import rendezvous
 
 from reid.errors import UserError
 
 if TYPE_CHECKING:
     from reid.training.settings import TrainerSettings
+
+
+_PATIENCE = timedelta(hours=3)  # that the others have while the first judges, which may rank again a large gallery
 
 
 @dataclass(frozen=True)
@@ -39,19 +47,51 @@ def launched() -> Launch | None:
 
 
 def join(device: torch.device) -> None:
-    """Let the processes that torchrun or srun has started know one another, if any, before Lightning would."""
-    if launched() is None or dist.is_initialized():
+    """Let the processes that torchrun or srun has started know one another, if any, before Lightning would.
+
+    Raises:
+        UserError: there are more of them on this machine than GPUs that each sees.
+    """
+    found = launched()
+    if found is None or dist.is_initialized():
         return
     (environment,) = cluster() or [TorchElasticEnvironment()]
     if device.type == "cuda":
+        if found.devices > (seen := torch.cuda.device_count()):
+            raise UserError(
+                f"{found.by} started {found.devices} processes on this machine, but each sees {seen} GPUs: start at "
+                f"most {seen}, or let each process see the GPUs of all"
+            )
         torch.cuda.set_device(environment.local_rank())
     os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"] = environment.main_address, str(environment.main_port)
+    rank, world_size = environment.global_rank(), environment.world_size()
+    store, *_ = next(rendezvous("env://", rank, world_size))  # whose patience is for processes that never come
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        rank=environment.global_rank(),
-        world_size=environment.world_size(),
+        store=store,
+        rank=rank,
+        world_size=world_size,
+        timeout=_PATIENCE,
     )
     atexit.register(_leave)
+
+
+@contextlib.contextmanager
+def ending_together(trainer: pl.Trainer) -> Iterator[None]:
+    """Where the block fails, the processes that Lightning has started from this one end with it.
+
+    They would wait for it, and Lightning ends them after Ctrl-C alone. Its watch over them, which kills this process
+    when one of them has ended, before this one has told why and tidied up, is over as well.
+    """
+    try:
+        yield
+    except BaseException:
+        started: list[Any] = getattr(trainer.strategy.launcher, "procs", [])
+        children = started[:]
+        started.clear()  # the list that the watch looks at
+        for child in children:
+            child.kill()
+        raise
 
 
 def on_launched(settings: "TrainerSettings") -> "TrainerSettings":

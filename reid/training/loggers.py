@@ -15,14 +15,18 @@ from reid.errors import UserError
 
 
 class OnwardMLFlowLogger(MLFlowLogger):
-    """Leaves out the points that its run has already: a resumed training repeats steps, and MLflow would keep both."""
+    """Leaves out the points that its run has already: a training that is resumed or rolled back repeats steps, and
+    MLflow would keep both."""
 
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if not hasattr(self, "_known"):
             self._known = self._last_steps()
         fresh = {name: value for name, value in metrics.items() if step is None or step > self._known.get(name, -1)}
         if fresh:
             super().log_metrics(fresh, step)
+            if step is not None:
+                self._known.update(dict.fromkeys(fresh, step))
 
     def _last_steps(self) -> dict[str, int]:
         client, run = self.experiment, self.run_id

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,21 @@ def test_torchrun_trains_into_one_folder_and_judges_as_one_process(toy: Path, tm
     assert (
         json.loads((tmp_path / "two.json").read_text())["mAP"] == json.loads((run / "metrics.json").read_text())["mAP"]
     )
+
+
+def test_under_srun_what_the_first_process_is_refused_is_told_by_all(toy: Path, tmp_path: Path) -> None:
+    """Only the first looks into the folder, and nothing ends the others for it."""
+    (tmp_path / "mine").write_text("")
+    arguments = small(toy, tmp_path, *CPU, f"run.folder={tmp_path}")
+    slurm = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2"}
+
+    def task(rank: int) -> Outcome:
+        place = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank), "SLURM_NODEID": "0"}
+        return in_subprocess("train.py", *arguments, env=slurm | place)
+
+    with ThreadPoolExecutor(2) as both:
+        for outcome in both.map(task, range(2)):
+            assert outcome.check(2).err.startswith(f"error: run.folder={tmp_path} is not empty (mine)")
 
 
 @pytest.mark.slow

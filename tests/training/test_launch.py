@@ -1,10 +1,17 @@
 """Processes that torchrun or srun has started, by what these leave in the environment."""
 
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+import torch
+from lightning_fabric.strategies.launchers.subprocess_script import _ChildProcessObserver
 from pytorch_lightning.plugins.environments import LightningEnvironment, SLURMEnvironment
 
 from reid.errors import UserError
-from reid.training.launch import Launch, cluster, launched, on_launched
+from reid.training.launch import Launch, cluster, ending_together, join, launched, on_launched
 from reid.training.settings import TrainerSettings
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE": "3", "RANK": "4", "LOCAL_RANK": "1"}
@@ -81,3 +88,36 @@ def test_lightning_is_told_of_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     found.validate_settings(2, 2)
     within(monkeypatch, TORCHRUN)
     assert cluster() == []
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    within(monkeypatch, TORCHRUN)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match="torchrun started 3 processes on this machine, but each sees 2 GPUs"):
+        join(torch.device("cuda"))
+
+
+def test_a_failure_ends_the_processes_that_lightning_started_and_its_watch_over_them() -> None:
+    first, child = (subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) for _ in range(2))
+    started = [child]
+    watch = _ChildProcessObserver(main_pid=first.pid, child_processes=started)
+    trainer: Any = SimpleNamespace(strategy=SimpleNamespace(launcher=SimpleNamespace(procs=started)))
+    try:
+        with ending_together(trainer):
+            pass
+        assert child.poll() is None
+        with pytest.raises(OSError, match="full"), ending_together(trainer):
+            raise OSError("the disk is full")
+        assert child.wait(timeout=30) < 0
+        assert watch._run()  # is over
+        assert first.poll() is None
+    finally:
+        for process in (first, child):
+            process.kill()
+            process.wait()
+
+
+def test_one_process_alone_fails_as_it_is() -> None:
+    alone: Any = SimpleNamespace(strategy=SimpleNamespace(launcher=None))
+    with pytest.raises(OSError, match="full"), ending_together(alone):
+        raise OSError("the disk is full")

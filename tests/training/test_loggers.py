@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reid.errors import UserError
 from reid.training import loggers
@@ -38,7 +39,21 @@ def test_mlflow_keeps_each_step_once(tmp_path: Path) -> None:
     again = make(save_dir=tmp_path)  # a resumed run, from the checkpoint after step 1
     for step in (2, 3, 4):
         again.log_metrics({"train/loss": 1 / step}, step)
+    for step in (3, 4, 5):  # rolled back without an end of the process
+        again.log_metrics({"train/loss": 1 / step}, step)
     client: Any = tracking.MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert again.version == first.version
     points = client.get_metric_history(first.version, "train/loss")
-    assert [(p.step, p.value) for p in points] == [(step, 1 / step) for step in (1, 2, 3, 4)]
+    assert [(p.step, p.value) for p in points] == [(step, 1 / step) for step in (1, 2, 3, 4, 5)]
+
+
+def test_mlflow_is_told_by_the_first_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deaf(loggers.OnwardMLFlowLogger):
+        def __init__(self) -> None:  # without the package
+            pass
+
+        def _last_steps(self) -> dict[str, int]:
+            raise AssertionError("others have no run")
+
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    Deaf().log_metrics({"train/loss": 1.0}, 1)
