@@ -222,8 +222,8 @@ def _fit_once(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunF
     except (RuntimeError, ValueError) as error:
         if resume and ("parameter group" in str(error) or "optimizer state" in str(error)):  # as torch says it
             raise UserError(
-                f"resume={run.path}: its optimiser is of other parameters than this config trains; leave objective as it "
-                "was, or start a new run"
+                f"resume={run.path}: its optimiser is of other parameters than this config trains; leave objective as "
+                "it was, or start a new run"
             ) from error
         if resume and "loading state_dict" in str(error):
             raise UserError(
