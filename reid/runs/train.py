@@ -222,7 +222,12 @@ def _fit_once(trainer: pl.Trainer, module: ReIDModule, data: ReIDData, run: RunF
         raise UserError(f"cannot write {error.filename or run.path} ({error.strerror}); go on with: {again}") from error
     except MisconfigurationException as error:  # among others fewer epochs than the checkpoint has
         raise UserError(f"trainer: {error}") from error
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
+        if resume and ("parameter group" in str(error) or "optimizer state" in str(error)):  # as torch says it
+            raise UserError(
+                f"resume={run.path}: its optimiser is of other parameters than this config trains; leave objective as "
+                "it was, or start a new run"
+            ) from error
         if resume and "loading state_dict" in str(error):
             raise UserError(
                 f"resume={run.path}: its weights do not fit the net of this config; leave backbone, head and training "

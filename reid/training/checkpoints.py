@@ -1,5 +1,6 @@
 """Checkpoints that are either whole or not there."""
 
+import contextlib
 import logging
 import os
 import shutil
@@ -117,8 +118,9 @@ class Checkpoints(Checkpoint):
         if trainer.is_global_zero:
             if str(trainer.ckpt_path) == str(self._previous):  # last.ckpt is damaged
                 self._previous.replace(self._last)
-            for left in self.folder.glob(".*"):  # by a process that was killed
-                left.unlink()
+            for left in (self._kept, *self.folder.glob(".*.partial")):  # by a process that was killed
+                with contextlib.suppress(OSError):  # in nobody's way
+                    left.unlink(missing_ok=True)
             if self._processes not in (None, trainer.world_size):
                 log.warning(
                     "begun on %d processes, goes on with %d: the batches over all of them are the same",
@@ -152,7 +154,8 @@ class Checkpoints(Checkpoint):
             raise stopping.Stopped(asked)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        failed = isinstance(exception, NotFiniteError) and trainer.global_step == self._saved_at
+        # Of the steps that this callback has seen end: a leap is found when its own step is already taken.
+        failed = isinstance(exception, NotFiniteError) and self._step == self._saved_at
         if trainer.is_global_zero and failed and self._previous.exists():
             self._previous.replace(self._last)
 

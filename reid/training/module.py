@@ -33,7 +33,8 @@ class ReIDModule(pl.LightningModule):
 
     On several processes each embeds its share of the batch, and the losses are those of the whole: what is mined, the
     loss that is told and the gradient are as on one process. So are the augmented images, since each process draws for
-    the whole batch. Random numbers inside the network, as of dropout, are each process's own.
+    the whole batch. Random numbers inside the network, as of dropout, are each process's own, and so are the mean and
+    variance of BatchNorm unless ``trainer.sync_batchnorm`` takes them over all.
 
     Args:
         embedder: the network.

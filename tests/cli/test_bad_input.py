@@ -214,6 +214,8 @@ CASES = [
     resume("resume changed values", "head.pooling=gem", "data.images=3", "trainer.max_epochs=3",
            says=["resume={run}: its config has changed: data.images=3 (was 2), head.pooling=gem (was avg): bring",
                  "resume_changes=true"]),
+    train("auto with another objective", "run.folder={run}", "resume=auto", "objective=triplet", "resume_changes=true",
+          says=["resume={run}: its optimiser is of other parameters", "leave objective"]),
     resume("resume changes in words", "resume_changes=x", says=["resume_changes=x must be true or false"]),
     train("auto without a folder", "resume=auto", says=["add run.folder=FOLDER, or resume=RUN"]),
     train("fixed folder in use", "run.folder={toy}", says=["run.folder={toy} is not empty", "add resume=auto"]),

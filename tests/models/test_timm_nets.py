@@ -71,6 +71,17 @@ def test_class_token_and_overlapping_patches() -> None:
     torch.testing.assert_close(token(images)[:, :, 0, 0], token.net.forward_features(images)[:, 0])
 
 
+@pytest.mark.parametrize(
+    "name", ["test_convnext", "test_mambaout", "mobilenetv3_small_050", "test_efficientnet", "test_vit", "resnet10t"]
+)
+def test_what_is_trained_is_what_has_a_gradient(name: str) -> None:
+    """DistributedDataParallel stops at a parameter that waits for one in vain."""
+    net = build(name, pretrained=False)
+    net(noise(64, 64)).square().sum().backward()
+    trained = {key for key, p in net.named_parameters() if p.requires_grad}
+    assert trained == {key for key, p in net.named_parameters() if p.grad is not None}
+
+
 @torch.inference_mode()
 def test_last_stride_one_doubles_the_map() -> None:
     assert build("seresnet50", pretrained=False, last_stride=1).eval()(noise(128, 64)).shape[2:] == (8, 4)

@@ -255,8 +255,10 @@ def test_last_but_one_stays_after_the_end_where_the_last_is_damaged(
 def test_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     for name in (".last.ckpt.7.partial", ".last.ckpt.kept"):
         (tmp_path / name).write_text("half")
+    (tmp_path / ".nfs0001").write_text("of the file system")
+    (tmp_path / ".folder").mkdir()
     fit(tmp_path, module(), batches(2), callbacks=[Checkpoints(tmp_path)])
-    assert files(tmp_path) == ["last.ckpt"]
+    assert files(tmp_path) == [".folder", ".nfs0001", "last.ckpt"]
 
 
 def test_another_number_of_processes_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -310,21 +312,36 @@ def test_newest_sound_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         newest_sound(tmp_path, option="resume")
 
 
+class Leaping(nn.Module):
+    """A loss of 2, and of 9 in one step."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at, self.calls = at, 0
+
+    def forward(self, feature: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return (9.0 if self.calls == self.at else 2.0) + 0 * feature.sum()
+
+
+def leaping(at: int) -> Objective:
+    return Objective({"leap": {"loss": Leaping(at), "input": "feature", "weight": 1.0}})
+
+
+@pytest.mark.parametrize(("at", "kept"), [(53, 0), (54, 52)])
+def test_checkpoint_whose_very_next_loss_leaps_gives_way_to_the_one_before(tmp_path: Path, at: int, kept: int) -> None:
+    """The weights that the 53rd loss is of are those saved after 52 steps."""
+    callbacks = [Rollback(spike=4.0), Checkpoints(tmp_path)]
+    with pytest.raises(UserError, match=f"the loss leaps to 9 at step {at}"):
+        fit(tmp_path, module(objective=leaping(at)), batches(52), epochs=2, callbacks=callbacks)
+    assert read(tmp_path / "last.ckpt")["global_step"] == kept
+
+
 def test_loss_that_leaps_is_told(tmp_path: Path) -> None:
     """49 losses of about 2 and 50 to look back on: the leap at step 51 is seen, the same one earlier is not."""
 
-    class Leaping(nn.Module):
-        def __init__(self, at: int) -> None:
-            super().__init__()
-            self.at, self.calls = at, 0
-
-        def forward(self, feature: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            self.calls += 1
-            return (9.0 if self.calls == self.at else 2.0) + 0 * feature.sum()
-
     def train(at: int, spike: float) -> None:
-        objective = Objective({"leap": {"loss": Leaping(at), "input": "feature", "weight": 1.0}})
-        fit(tmp_path, module(objective=objective), batches(52), callbacks=[Rollback(spike=spike)])
+        fit(tmp_path, module(objective=leaping(at)), batches(52), callbacks=[Rollback(spike=spike)])
 
     train(50, 4.0)
     train(51, 5.0)

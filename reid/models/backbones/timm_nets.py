@@ -86,6 +86,8 @@ class Body(nn.Module):
     def __init__(self, net: Any, tokens: str | None, *, cameras: int = 0, camera_weight: float = 3.0) -> None:
         super().__init__()
         self.net = net
+        for child in _after_features(net):  # nothing would train it, and DistributedDataParallel minds
+            child.requires_grad_(False)
         self._camera_weight = camera_weight
         if cameras:
             self.cameras = nn.Parameter(nn.init.trunc_normal_(torch.empty(cameras, 1, net.embed_dim), std=0.02))
@@ -122,6 +124,12 @@ class Body(nn.Module):
         """What adds the cameras' embeddings to all tokens, after those of their positions."""
         side = self._camera_weight * self.cameras[cameras]  # [B, 1, C]
         return lambda _, tokens: tokens[0] + side
+
+
+def _after_features(net: Any) -> list[nn.Module]:
+    """The parts that only ``forward_head`` names, as ConvNeXt's last norm: there even without a classifier."""
+    head, features = (set(method.__code__.co_names) for method in (net.forward_head, net.forward_features))
+    return [child for name, child in net.named_children() if name in head - features]
 
 
 def _cameras(cameras: Sequence[int] | str | None, net: Any, name: str) -> tuple[int, ...]:
