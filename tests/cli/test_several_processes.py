@@ -3,11 +3,13 @@
 import csv
 import json
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from cli.entry import Outcome, in_process, in_subprocess, small
+from cli.outcome import STOPPING
 
 CPU = ("trainer.accelerator=cpu", "data.identities=2")
 
@@ -61,3 +63,12 @@ def test_under_srun_what_the_first_process_is_refused_is_told_by_all(toy: Path, 
 def test_processes_that_lightning_starts_do_the_same(toy: Path, tmp_path: Path) -> None:
     given = ("trainer.devices=2", "trainer.sync_batchnorm=true")
     check_whole(in_subprocess("train.py", *small(toy, tmp_path, *CPU, *given)), tmp_path)
+
+
+@pytest.mark.slow
+def test_processes_that_lightning_starts_stop_together(toy: Path, tmp_path: Path) -> None:
+    stop = {"STOP_AT": "3", "STOP_SIGNAL": str(int(signal.SIGTERM))}
+    stopped = in_subprocess("train.py", *small(toy, tmp_path, *CPU, STOPPING, "trainer.devices=2"), env=stop)
+    assert stopped.check(128 + signal.SIGTERM).err.count("stopped by SIGTERM after step 3") == 1
+    (run,) = folders(tmp_path)
+    assert not (run / ".lock").exists()
