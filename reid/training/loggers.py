@@ -4,6 +4,8 @@ Each function is called before a run has its folder, so that a missing package i
 gives what makes the logger of a folder.
 """
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,8 +70,8 @@ def mlflow(*, experiment: str = "reid", tracking_uri: str | None = None) -> Call
 def wandb(*, project: str = "reid", entity: str | None = None, offline: bool = True) -> Callable[..., Logger]:
     """Weights & Biases: files in the run folder, which ``wandb sync`` uploads, or with ``offline=False`` the service.
 
-    The id is the folder's name, so a resumed run goes on as the same one. Offline it writes a second set of files,
-    which ``wandb sync --append`` adds; steps that were trained again are in both.
+    The id is made of the folder's name and path, so a resumed run goes on as the same one. Offline it writes a second
+    set of files, which ``wandb sync --append`` adds; steps that were trained again are in both.
 
     Args:
         project, entity: where the run belongs.
@@ -82,10 +84,10 @@ def wandb(*, project: str = "reid", entity: str | None = None, offline: bool = T
     from wandb import Settings
 
     def make(save_dir: Path) -> Logger:
-        name = Path(save_dir).resolve().name
+        folder = Path(save_dir).resolve()
         return WandbLogger(
-            name=name,
-            id=name,
+            name=folder.name,
+            id=_id(folder),
             project=project,
             entity=entity,
             save_dir=str(save_dir),
@@ -94,6 +96,11 @@ def wandb(*, project: str = "reid", entity: str | None = None, offline: bool = T
         )
 
     return make
+
+
+def _id(folder: Path) -> str:
+    """What tells a run from others of its name, as the jobs of two sweeps are."""
+    return f"{folder.name}-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]}"
 
 
 @rank_zero_only

@@ -57,3 +57,9 @@ def test_mlflow_is_told_by_the_first_process_alone(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     Deaf().log_metrics({"train/loss": 1.0}, 1)
+
+
+def test_jobs_of_one_name_are_runs_of_their_own(tmp_path: Path) -> None:
+    ids = [loggers._id(tmp_path / sweep / "000_seed0") for sweep in ("monday", "tuesday", "monday")]
+    assert ids[0] == ids[2] != ids[1]
+    assert all(name.startswith("000_seed0-") for name in ids)
