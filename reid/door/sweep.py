@@ -34,6 +34,10 @@ _WIDEST = 200  # characters of a reason
 _OURS = ("run.folder", "resume")  # each job's own
 
 
+class LaunchError(UserError):
+    """A launcher takes no jobs, and has launched none."""
+
+
 class Sweep(Sweeper):
     """Every combination of the values on the command line.
 
@@ -71,14 +75,14 @@ class Sweep(Sweeper):
         if len(wrong) == len(jobs):
             raise UserError(next(iter(wrong.values())))
         made = not self.folder.exists()
-        try:
-            with _alone(self.folder):
+        with _alone(self.folder):
+            try:
                 self._launch(jobs, wrong, given)
-                missing = self.finish(jobs)
-        except UserError:  # a queue that takes no jobs, for one; what a job raises is told in its folder
-            if made:
-                shutil.rmtree(self.folder, ignore_errors=True)
-            raise
+            except LaunchError:
+                if made:
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                raise
+            missing = self.finish(jobs)
         if missing:
             raise SystemExit(1)
 

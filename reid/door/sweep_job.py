@@ -5,6 +5,7 @@ A job leaves in its run folder what a run leaves, ``log.txt`` with all that was 
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from reid.data.locks import locked
@@ -23,6 +25,7 @@ from reid.errors import UserError
 from reid.runs.tour import reason
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # a run saves and ends
+STOP = ".stop"  # a file in the folder of a sweep, at which its jobs on this machine end as at SIGTERM
 _TRAIN = Path(__file__).parents[2] / "train.py"
 _NOT_OF_A_JOB = ("hydra.mode", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep.")
 
@@ -57,7 +60,8 @@ def job_of(hydra: DictConfig, overrides: Sequence[str]) -> Job:
         hydra: the ``hydra`` node of the sweep's config, or of a job's.
         overrides: of the job, among them run.folder.
     """
-    folder = next(OmegaConf.create(f"v: {o.partition('=')[2]}").v for o in overrides if o.startswith("run.folder="))
+    told = next(o for o in overrides if o.startswith("run.folder="))
+    folder = str(OverridesParser.create().parse_override(told).value())
     study = None
     if hydra.runtime.choices["hydra/sweeper"] == "optuna":
         node: Any = OmegaConf.to_container(hydra.sweeper, resolve=True)
@@ -77,7 +81,7 @@ def python_path() -> str:
 
 
 def run(job: Job) -> float | None:
-    """Train; returns the value of a trial, else None.
+    """Train, unless that is done; returns the value of a trial, else None.
 
     Raises:
         UserError: it failed, and why; ``failed.json`` says the same.
@@ -85,6 +89,10 @@ def run(job: Job) -> float | None:
     """
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
+    if sweep_plan.state(folder).name in ("done", "pruned") and not _untold(folder):  # queued again as it ended
+        return None
+    if _stopped(job):
+        raise SystemExit(128 + signal.SIGTERM)
     if _rank():  # of several tasks of a job the first one keeps the books
         code, got = _train(job, job.command, folder / f"log_{_rank()}.txt", {})
         if got or code:
@@ -140,11 +148,24 @@ def _train(
                 if not told and hopeless is not None and hopeless():
                     child.terminate()
                     told = True
+                if not got and _stopped(job):
+                    child.terminate()
+                    got.append(signal.SIGTERM)
         except BaseException:  # Ctrl-C reaches the child too, which ends by itself
             if not isinstance(sys.exception(), KeyboardInterrupt):
                 child.terminate()
             child.wait()
             raise
+
+
+def _stopped(job: Job) -> bool:
+    return job.places > 0 and (Path(job.folder).parent / STOP).exists()
+
+
+def _untold(folder: Path) -> bool:
+    """Whether the study has not heard how the trial of a run ended."""
+    told = folder / sweep_plan.TRIAL
+    return told.is_file() and json.loads(told.read_text())["state"] == "running"
 
 
 @contextlib.contextmanager
@@ -201,9 +222,12 @@ def _place(job: Job, sweep: Path) -> Iterator[dict[str, str]]:
         yield {"OMP_NUM_THREADS": threads} if threads and "OMP_NUM_THREADS" not in os.environ else {}
         return
     with contextlib.ExitStack() as stack:
-        for place in range(job.places):
-            if stack.enter_context(locked(sweep / f".place{place}.lock")):
-                break
+        try:
+            for place in range(job.places):
+                if stack.enter_context(locked(sweep / f".place{place}.lock")):
+                    break
+        except OSError:  # a file system without locks
+            place = int(Path(job.folder).name.partition("_")[0]) % job.places
         gpus = _gpus() if job.one_gpu else []
         yield shares(place, job.places, len(os.sched_getaffinity(0)), gpus, os.environ)
 

@@ -1,6 +1,9 @@
 """``hydra/launcher=joblib`` and ``ray``: jobs of a sweep at once. The workers only wait for processes, which train."""
 
+import contextlib
 import os
+import signal
+import types
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from reid.door import check, sweep_job, sweep_plan
-from reid.door.sweep import not_installed
+from reid.door.sweep import LaunchError, not_installed
 from reid.errors import UserError
 
 
@@ -43,7 +46,42 @@ class JoblibLauncher(Launcher):
             for overrides in job_overrides
         ]
         work = Parallel(n_jobs=places, backend="loky", batch_size=1, return_as="generator_unordered")
-        return _collected(jobs, work(delayed(_contained)(job) for job in jobs))
+        with _stopping(Path(jobs[0].folder).parent / sweep_job.STOP) as got:
+            ends = _collected(jobs, work(delayed(_in_worker)(job) for job in jobs))
+        if got:
+            raise SystemExit(128 + got[0])
+        return ends
+
+
+@contextlib.contextmanager
+def _stopping(file: Path) -> Iterator[list[int]]:
+    """While the block lasts, a signal is kept in the list and makes ``file``, at which the jobs save and end.
+
+    joblib itself would kill them. A second Ctrl-C has it do so.
+    """
+    got: list[int] = []
+
+    def take(number: int, frame: types.FrameType | None) -> None:
+        if number == signal.SIGINT and got:
+            raise KeyboardInterrupt
+        got.append(number)
+        file.touch()
+
+    file.unlink(missing_ok=True)
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, *sweep_job.SIGNALS)}
+    try:
+        yield got
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        file.unlink(missing_ok=True)
+
+
+def _in_worker(job: sweep_job.Job) -> tuple[str, Exception | None]:
+    """``_contained`` in a process that waits for its next job whatever signals come: one that died would end all."""
+    for number in (signal.SIGINT, *sweep_job.SIGNALS):
+        signal.signal(number, signal.SIG_IGN)
+    return _contained(job)
 
 
 class RayLauncher(Launcher):
@@ -71,7 +109,7 @@ class RayLauncher(Launcher):
         try:
             ray.init(address=self.address, runtime_env={"env_vars": path}, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError) as error:
-            raise UserError(f"hydra.launcher.address={self.address}: {error}") from error
+            raise LaunchError(f"hydra.launcher.address={self.address}: {error}") from error
         try:
             task = ray.remote(_contained).options(**self.needs)
             return _collected(jobs, _as_they_end([task.remote(job) for job in jobs]))

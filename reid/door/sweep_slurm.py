@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from reid import files
 from reid.door import check, sweep_job, sweep_plan
-from reid.door.sweep import not_installed
+from reid.door.sweep import LaunchError, not_installed
 from reid.errors import UserError
 
 _OPTIONS: Mapping[str, tuple[Any, int | None]] = {  # of configs/hydra/launcher/slurm.yaml: type, least value
@@ -34,6 +34,7 @@ _OPTIONS: Mapping[str, tuple[Any, int | None]] = {  # of configs/hydra/launcher/
     "array_parallelism": (int, 1), "requeue": (bool, None), "max_requeues": (int, 0),
 }  # fmt: skip
 _POLL = 3.0  # seconds between two looks at the queue
+_PAUSES = (0, 2, 5)  # seconds before each try to have a job queued again; it is killed soon after its notice
 _PATIENCE = 4  # looks in a row that must miss a job: one that is queued again may be between two states
 _QUEUE = "slurm.json"  # in the folder of a sweep: the Slurm job of each of its jobs
 
@@ -44,6 +45,11 @@ class SlurmLauncher(Launcher):
     def __init__(self, **options: Any) -> None:
         for key, (kind, least) in _OPTIONS.items():
             check.value(f"hydra.launcher.{key}", options[key], kind, least)
+        if options["requeue"] and 60 * options["minutes"] <= options["notice_seconds"] + 60:
+            raise UserError(
+                f"hydra.launcher.minutes={options['minutes']} leaves no time to train before the notice, "
+                f"hydra.launcher.notice_seconds={options['notice_seconds']}: give a minute more than that at least"
+            )
         if not (options["setup"] is None or OmegaConf.is_list(options["setup"])):
             raise UserError(f"hydra.launcher.setup={options['setup']} must be a list of shell commands")
         if not (options["sbatch"] is None or OmegaConf.is_dict(options["sbatch"])):
@@ -69,7 +75,7 @@ class SlurmLauncher(Launcher):
         known = json.loads((folder / _QUEUE).read_text()) if (folder / _QUEUE).is_file() else {}
         queued = _in_queue()
         if queued is None:
-            raise UserError("Slurm does not tell what is in its queue: try squeue, and start the sweep again")
+            raise LaunchError("Slurm does not tell what is in its queue: try squeue, and start the sweep again")
         ids = {job.folder: known[name] for job in jobs if known.get(name := Path(job.folder).name) in queued}
         if ids:
             print(f"{len(ids)} of {len(jobs)} jobs are in the queue already", flush=True)
@@ -101,7 +107,7 @@ class SlurmLauncher(Launcher):
             submitted = executor.map_array(_Queued(own["max_requeues"] if own["requeue"] else 0), jobs)
         except submitit.core.utils.FailedJobError as error:
             told = [line for line in str(error).splitlines() if "error" in line]
-            raise UserError(f"hydra/launcher=slurm: {' '.join(told) or error}") from error
+            raise LaunchError(f"hydra/launcher=slurm: {' '.join(told) or error}") from error
         array = submitted[0].job_id.partition("_")[0]
         print(f"queue  {len(jobs)} jobs as Slurm job {array}; its own output is in {folder / '.slurm'}", flush=True)
         return {job.folder: done.job_id for job, done in zip(jobs, submitted, strict=True)}
@@ -122,14 +128,29 @@ class _Queued:
             raise
 
     def _again(self, job: sweep_job.Job) -> None:
-        number, times = os.environ["SLURM_JOB_ID"], int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-        if os.environ.get("SLURM_PROCID", "0") != "0" or _told(number, "JobState") != "RUNNING":
+        number, times = _own_number(os.environ), int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+        if os.environ.get("SLURM_PROCID", "0") != "0" or _told(number, "JobState") not in ("RUNNING", None):
             return  # Slurm ends it, for a reason of its own, or queues it again itself
         if times >= self.most:
             sweep_plan.fail(Path(job.folder), f"stopped by a signal after {times} times in the queue", job.command)
             return
-        subprocess.run(["scontrol", "requeue", number], check=False, timeout=60)
-        print(f"queued again: {job.folder}", flush=True)
+        queued = _requeued(number)
+        print(f"{'queued again' if queued else f'Slurm did not queue job {number} again'}: {job.folder}", flush=True)
+
+
+def _own_number(environment: Mapping[str, str]) -> str:
+    """The Slurm job of this process. SLURM_JOB_ID of one element of an array is the id of the whole array."""
+    array, element = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{element}" if array and element else environment["SLURM_JOB_ID"]
+
+
+def _requeued(number: str) -> bool:
+    """Whether Slurm has taken a job back into the queue; tried more than once, as its controller may be busy."""
+    for pause in _PAUSES:
+        time.sleep(pause)
+        if _ask("scontrol", "requeue", number) is not None:
+            return True
+    return False
 
 
 def _wait(ids: Mapping[str, str]) -> None:

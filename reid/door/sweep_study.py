@@ -7,6 +7,7 @@ plain run; the job looks at its ``train_log.csv``.
 
 import json
 import shlex
+import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from reid.errors import UserError, unknown
 from reid.report.text import DASH, percent
 
 METRICS = ("mAP", "rank-1")
+_NOT_OF_THE_BEST = ("seed", "eval.split", "run.name")  # its values are trained with three seeds, for the test set
 _VALUES = {"trials": 1, "seed": 0, "startup_trials": 1, "warmup_epochs": 0}  # whole numbers and their least
 
 
@@ -69,8 +71,8 @@ class StudySweep(Sweep):
         if swept := [o.get_key_element() for o in overrides if o.is_sweep_override()]:
             raise UserError(f"{swept[0]}: with hydra/sweeper=optuna what is drawn stands in hydra/sweeper/space=FILE")
         (given,) = super().wanted(overrides)
-        given = [o for o in given if not o.startswith("eval.split=")]
-        if fixed := {o.partition("=")[0] for o in given} & set(self.space):
+        given = [o for o in given if _key(o) != "eval.split"]
+        if fixed := {_key(o) for o in given} & set(self.space):
             raise UserError(f"{min(fixed)} is drawn from hydra.sweeper.space: leave it out")
         judged = ["eval.split=validation"]  # the test set is not even looked at
         return [[*given, *judged, f"run.name=trial{number}"] for number in range(self.options["trials"])]
@@ -97,7 +99,7 @@ class StudySweep(Sweep):
     def finish(self, jobs: list[Job]) -> bool:
         missing = super().finish(jobs)
         study = open_study({**self.options, "folder": str(self.folder)})
-        told = sweep_plan.earlier(self.folder).given
+        told = [o for o in sweep_plan.earlier(self.folder).given if _key(o) not in _NOT_OF_THE_BEST]
         if not any(trial.state.name == "COMPLETE" for trial in study.trials):
             return missing
         best = study.best_trial
@@ -148,14 +150,15 @@ class Trial:
 
     @classmethod
     def begin(cls, options: Mapping[str, Any], folder: Path) -> "Trial":
-        """Draw values for the run in ``folder``, or take up those that it has drawn."""
+        """Draw values for the run in ``folder``, or take up those that it has drawn and has not failed with."""
         job = int(folder.name.partition("_")[0])
         study = open_study(options, seed=int(options["seed"]) + job)
         if (folder / TRIAL).is_file():
             told = json.loads((folder / TRIAL).read_text())
-            if told["state"] == "running":
+            if told["state"] in ("running", "complete"):
                 known = study.trials[told["trial"]]
                 return cls(study, options, folder, known.number, known.params, set(known.intermediate_values))
+            _clear(folder)
         drawn = study.ask()
         for key, kind in options["space"].items():
             _draw(drawn, key, kind)
@@ -225,7 +228,7 @@ def open_study(options: Mapping[str, Any], seed: int = 0) -> Any:
     )  # Optuna counts from 0, epochs from 1
     storage = options["storage"] or JournalStorage(JournalFileBackend(str(folder / "study.journal")))
     return optuna.create_study(
-        study_name=folder.name,
+        study_name=str(folder.resolve()) if options["storage"] else folder.name,  # others may have theirs there
         storage=storage,
         sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=first, constant_liar=True),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=first, n_warmup_steps=free),
@@ -276,6 +279,21 @@ def _draw(trial: Any, key: str, kind: Any) -> None:
     whole = isinstance(kind["low"], int) and isinstance(kind["high"], int)
     options = {"log": bool(kind.get("log"))} | ({"step": kind["step"]} if "step" in kind else {})
     (trial.suggest_int if whole else trial.suggest_float)(key, kind["low"], kind["high"], **options)
+
+
+def _clear(run: Path) -> None:
+    """Remove a failed attempt: its checkpoints and config are those of other values. What it printed stays."""
+    for entry in run.iterdir():
+        if entry.name in (TRIAL, "log.txt") or entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+")
 
 
 def _some_value(kind: Any) -> Any:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from reid.door import sweep_job, sweep_plan
 from reid.door.sweep_job import Job, shares
@@ -79,6 +80,18 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
     assert sweep_plan.state(tmp_path).name == "unfinished"
 
 
+@pytest.mark.parametrize("name", ["it's here", "2026", "a b", 'say "x"', "back\\slash", "50%", "a=b,c", "~x", "null"])
+def test_a_job_finds_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    choices = {"hydra/sweeper": "grid", "hydra/launcher": "basic"}
+    hydra = OmegaConf.create({
+        "runtime": {"choices": choices, "config_sources": []}, "job": {"config_name": "train"},
+        "overrides": {"hydra": []},
+    })  # fmt: skip
+    folder = tmp_path / name / "000_seed0"
+    found = sweep_job.job_of(hydra, ["seed=0", f"run.folder={sweep_plan.quoted(str(folder))}"])
+    assert found.folder == str(folder)
+
+
 def test_jobs_share_cores_and_gpus() -> None:
     assert [shares(i, 4, 8, ["2", "5"], {}) for i in range(3)] == [
         {"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "2"},
@@ -99,3 +112,14 @@ def test_jobs_at_once_have_places_of_their_own(tmp_path: Path, monkeypatch: pyte
             assert third == second
     with sweep_job._place(Job(str(tmp_path), (), places=2), tmp_path) as several:  # a job takes all of them
         assert "CUDA_VISIBLE_DEVICES" not in several
+
+
+def test_jobs_have_places_where_the_file_system_has_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    for name, gpu in (("000_seed0", "4"), ("001_seed1", "6"), ("002_seed2", "4")):
+        with sweep_job._place(Job(str(tmp_path / name), (), places=2, one_gpu=True), tmp_path) as own:
+            assert own["CUDA_VISIBLE_DEVICES"] == gpu

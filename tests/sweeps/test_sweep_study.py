@@ -1,13 +1,15 @@
 """Trials: what they draw, what the study hears of them, and when they end early."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reid.door import sweep_plan, sweep_study
+from reid.door import sweep_job, sweep_plan, sweep_study
+from reid.door.sweep_job import Job
 from reid.door.sweep_study import Trial, check_space, open_study
 from reid.errors import UserError
 
@@ -93,13 +95,43 @@ def test_a_run_below_the_median_ends_early(tmp_path: Path) -> None:
 
 
 def test_a_failed_trial_is_told_and_tried_anew(tmp_path: Path) -> None:
-    trial = Trial.begin(options(tmp_path), run_of(tmp_path, 0, []))
+    run = run_of(tmp_path, 0, [0.1])
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").write_text("of the values of the first attempt")
+    (run / "log.txt").write_text("error: no memory")
+    trial = Trial.begin(options(tmp_path), run)
     with pytest.raises(UserError, match="no memory"):
         trial.end(False, "no memory")
-    again = Trial.begin(options(tmp_path), run_of(tmp_path, 0, []))
+    again = Trial.begin(options(tmp_path), run)
     assert again.number == 1
+    assert sorted(entry.name for entry in run.iterdir()) == ["log.txt", "trial.json"]
     with pytest.raises(UserError, match="val_every_n_epochs"):
         again.end(True, None)  # done, and never validated
+
+
+def test_a_trial_that_is_done_is_not_drawn_again(tmp_path: Path) -> None:
+    run = run_of(tmp_path, 0, [0.1, 0.3])
+    trial = Trial.begin(options(tmp_path), run)
+    (run / "metrics.json").write_text("{}")  # and Slurm took its machine before the study was told
+    done = Job(str(run), (sys.executable, "-c", "pass"), study=options(tmp_path))
+    assert sweep_job.run(done) == 0.3
+    told = (run / "trial.json").read_text()
+    assert json.loads(told)["state"] == "complete"
+    never = Job(str(run), (sys.executable, "-c", "raise SystemExit('trained')"), study=options(tmp_path))
+    assert sweep_job.run(never) is None
+    assert (run / "trial.json").read_text() == told
+    assert [(t.number, t.value) for t in open_study(options(tmp_path)).trials] == [(trial.number, 0.3)]
+
+
+def test_sweeps_of_one_name_have_studies_of_their_own_in_a_data_base(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'study.db'}"
+    for year in ("2025", "2026"):
+        folder = tmp_path / year / "night"
+        folder.mkdir(parents=True)
+        study = open_study(options(folder, storage=storage))
+        assert not study.trials
+        study.ask()
+        assert len(open_study(options(folder, storage=storage)).trials) == 1
 
 
 def test_importance_finds_the_value_that_matters(tmp_path: Path) -> None:

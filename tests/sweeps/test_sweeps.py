@@ -60,6 +60,7 @@ def test_what_fails_stays_by_itself_and_what_is_done_is_not_done_again(toy: Path
         (["hydra/launcher=slrm"], "hydra/launcher=slrm is unknown: did you mean slurm"),
         (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "n_jobs=0 launches nothing"),
         (["hydra/launcher=slurm", "hydra.launcher.minutes=1.5"], "minutes=1.5 must be a whole number"),
+        (["hydra/launcher=slurm", "hydra.launcher.minutes=3"], "minutes=3 leaves no time to train before the notice"),
         (["hydra/launcher=slurm", "hydra.launcher.setup=x"], "hydra.launcher.setup=x"),
         (["hydra/launcher=slurm", "hydra.launcher.sbatch=x"], "hydra.launcher.sbatch=x"),
         (["hydra/sweeper=optuna", "hydra.sweeper.trials=0"], "trials=0 must be at least 1"),
