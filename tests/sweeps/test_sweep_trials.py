@@ -50,7 +50,7 @@ def test_a_sweep_of_trials_tells_the_best_and_how_to_run_it_again(toy: Path, tmp
     folder = tmp_path / "runs" / "sweep"
     given = [g for g in small(toy, tmp_path, "dataset.val_fraction=0.5") if not g.startswith("optimizer.lr=")]
     sweep = ["hydra/sweeper=optuna", "hydra.sweeper.trials=2", f"hydra.sweep.dir={folder}"]
-    given += ["+eval.split=test", "++seed=3", "run.name=x"]  # the command to go on with has values of its own for them
+    given += ["++eval.split=test", "++seed=3", "run.name=x"]  # the command to go on with has values of its own for them
     outcome = in_subprocess("train.py", "-m", *sweep, *given).check()
     runs = [folder / "000_trial0", folder / "001_trial1"]
     values = [max(validated(run, "mAP").values()) for run in runs]
