@@ -24,9 +24,13 @@ def main() -> None:
         parser.error("--steps and --processes must be at least 1, and --identities at least two for each process")
 
     from reid.data.toy import read
+    from reid.errors import UserError
     from reid.runs.same import Watched, compare, on_toy, table
 
-    read(given.root)  # rendered by one process, where it is not there
+    try:
+        read(given.root)  # rendered by one process, where it is not there
+    except UserError as error:
+        parser.error(str(error))
     make = partial(on_toy, Path(given.root), given.identities)
     for frozen, words in ((False, "synchronised"), (True, "frozen")):
         rows = compare(Watched(make, given.steps, frozen), given.processes)
