@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,13 +45,17 @@ def pick(images: Tensor, index: Tensor) -> Tensor:
 
 def put(images: Tensor, index: Tensor, changed: Tensor) -> Tensor:
     """A copy of ``images`` with ``changed`` in the places ``index`` int64 [b], in memory as channels_last."""
-    out = images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-    new = changed.permute(0, 2, 3, 1)
+    out = images.clone(memory_format=torch.channels_last)
     if images.device.type == "cpu":  # NumPy copies an image at a time, PyTorch a byte
-        out.numpy()[index.numpy()] = new.numpy()
+        lines(out)[index.numpy()] = lines(changed)
     else:
-        out[index] = new
-    return out.permute(0, 3, 1, 2)
+        out[index] = changed
+    return out
+
+
+def lines(images: Tensor) -> np.ndarray:
+    """Images [B, 3, H, W] on the CPU line by line, [B, H, 3 W]: the same memory where they are channels_last."""
+    return images.permute(0, 2, 3, 1).flatten(2).numpy()
 
 
 def fill_colour(images: Tensor) -> Tensor:

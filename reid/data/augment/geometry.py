@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from reid.data.augment.draws import chosen, fill_colour, integers, on_chosen
+from reid.data.augment.draws import chosen, fill_colour, integers, lines, on_chosen
 from reid.data.pixels import along_rows
 
 
@@ -42,10 +42,10 @@ def _moved(images: Tensor, up: Tensor, left: Tensor) -> Tensor:
     height, width = images.shape[2:]
     out = torch.empty_like(images, memory_format=torch.channels_last)
     out[:] = along_rows(fill_colour(images), out)
-    into, lines = (values.permute(0, 2, 3, 1).flatten(2).numpy() for values in (out, images))
+    into, of = lines(out), lines(images)
     for i, (y, x) in enumerate(torch.stack([up, left], 1).tolist()):
         (rows, to_rows), (columns, to_columns) = _overlap(y, height, 1), _overlap(x, width, 3)
-        into[i, to_rows, to_columns] = lines[i, rows, columns]
+        into[i, to_rows, to_columns] = of[i, rows, columns]
     return out
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from reid.data.augment.draws import lines
+
 TRIES = 10
 
 
@@ -35,13 +37,12 @@ class Rectangles(NamedTuple):
         if images.device.type != "cpu":
             return torch.where(self.mask(*images.shape[2:]), new, images)
         # a CPU would choose the bytes one by one; here it copies the lines of each rectangle
-        out = images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
-        of = new.expand(len(new), *images.shape[1:]) if new.shape[2:] == (1, 1) else new
-        into, lines = (values.flatten(2).numpy() for values in (out, of.permute(0, 2, 3, 1)))
+        out = images.clone(memory_format=torch.channels_last)
+        into, of = lines(out), lines(new.expand(len(new), *images.shape[1:]) if new.shape[2:] == (1, 1) else new)
         places = torch.stack([self.top, self.top + self.height, 3 * self.left, 3 * (self.left + self.width)], 1)
         for i, (top, bottom, left, right) in enumerate(places.tolist()):
-            into[i, top:bottom, left:right] = lines[i % len(lines), top:bottom, left:right]
-        return out.permute(0, 3, 1, 2)
+            into[i, top:bottom, left:right] = of[i % len(of), top:bottom, left:right]
+        return out
 
     def _sides(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         """Which rows and columns they cover: bool [B, 1, height, 1] and [B, 1, 1, width]."""
