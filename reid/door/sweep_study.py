@@ -22,6 +22,7 @@ from reid import files
 from reid.door import check, sweep_plan
 from reid.door.sweep import Sweep, not_installed
 from reid.door.sweep_plan import TRIAL, Job
+from reid.door.sweep_space import check_space, draw, some_value, spelled
 from reid.errors import UserError, unknown
 from reid.report.text import DASH, percent
 
@@ -85,7 +86,7 @@ class StudySweep(Sweep):
         """The same for every trial, so the first one is looked at, with a value of each range."""
         if "run.name=trial0" not in overrides:
             return None
-        drawn = [f"{key}={_spelled(_some_value(kind))}" for key, kind in self.space.items()]
+        drawn = [f"{key}={spelled(some_value(kind))}" for key, kind in self.space.items()]
         cfg = self.context.config_loader.load_sweep_config(self.config, list(overrides))
         if not OmegaConf.select(cfg, "dataset.val_fraction"):
             raise UserError(
@@ -103,7 +104,7 @@ class StudySweep(Sweep):
         if not any(trial.state.name == "COMPLETE" for trial in study.trials):
             return missing
         best = study.best_trial
-        drawn = [f"{key}={_spelled(value)}" for key, value in best.params.items()]
+        drawn = [f"{key}={spelled(value)}" for key, value in best.params.items()]
         job = next((j.folder for j in jobs if _trial_of(self.folder / j.folder) == best.number), None)
         command = shlex.join(["python", "train.py", "-m", "seed=0,1,2", *told, *drawn])
         shares = importance(study)
@@ -161,14 +162,14 @@ class Trial:
             _clear(folder)
         drawn = study.ask()
         for key, kind in options["space"].items():
-            _draw(drawn, key, kind)
+            draw(drawn, key, kind)
         trial = cls(study, options, folder, drawn.number, drawn.params, set())
         trial._write("running", None)
         return trial
 
     @property
     def overrides(self) -> list[str]:
-        return [f"{key}={_spelled(value)}" for key, value in self.params.items()]
+        return [f"{key}={spelled(value)}" for key, value in self.params.items()]
 
     def hopeless(self) -> bool:
         """Tell the study of new epochs; whether the run is so far below the others that it should end."""
@@ -250,37 +251,6 @@ def importance(study: Any) -> dict[str, float]:
     return {key: float(share) for key, share in found.items()}
 
 
-def check_space(space: Mapping[str, Any]) -> None:
-    """UserError for a range that nothing can be drawn from."""
-    if not space:
-        raise UserError("hydra.sweeper.space is empty: name what is drawn, as optimizer.lr: {low: 1e-4, high: 1e-2}")
-    for key, kind in space.items():
-        name = f"hydra.sweeper.space, {key}"
-        if isinstance(kind, list):
-            if len(kind) < 2:
-                raise UserError(f"{name}: {kind} leaves no choice: list two values or more")
-            continue
-        if not isinstance(kind, Mapping) or not {"low", "high"} <= set(kind) <= {"low", "high", "log", "step"}:
-            raise UserError(f"{name}: {kind} must be {{low: , high: }} with log: true or step: where wanted, or a list")
-        low, high = kind["low"], kind["high"]
-        check.value(f"{name}.low", low, float)
-        check.value(f"{name}.high", high, float)
-        check.value(f"{name}.log", kind.get("log", False), bool)
-        if not low < high:
-            raise UserError(f"{name}: low={low} must be below high={high}")
-        if kind.get("log") and (low <= 0 or "step" in kind):
-            raise UserError(f"{name}: with log: true low={low} must be above 0, and there is no step")
-
-
-def _draw(trial: Any, key: str, kind: Any) -> None:
-    if isinstance(kind, list):
-        trial.suggest_categorical(key, kind)
-        return
-    whole = isinstance(kind["low"], int) and isinstance(kind["high"], int)
-    options = {"log": bool(kind.get("log"))} | ({"step": kind["step"]} if "step" in kind else {})
-    (trial.suggest_int if whole else trial.suggest_float)(key, kind["low"], kind["high"], **options)
-
-
 def _clear(run: Path) -> None:
     """Remove a failed attempt: its checkpoints and config are those of other values. What it printed stays."""
     for entry in run.iterdir():
@@ -296,19 +266,8 @@ def _key(override: str) -> str:
     return override.partition("=")[0].lstrip("+")
 
 
-def _some_value(kind: Any) -> Any:
-    return kind[0] if isinstance(kind, list) else kind["low"]
-
-
 def _trial_of(run: Path) -> int | None:
     return json.loads((run / TRIAL).read_text())["trial"] if (run / TRIAL).is_file() else None
-
-
-def _spelled(value: Any) -> str:
-    """A drawn value as an override says it."""
-    if isinstance(value, str):
-        return sweep_plan.quoted(value)
-    return f"{value:.6g}" if isinstance(value, float) else json.dumps(value)
 
 
 def _short(value: Any) -> str:

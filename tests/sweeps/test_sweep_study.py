@@ -10,7 +10,8 @@ import pytest
 
 from reid.door import sweep_job, sweep_plan, sweep_study
 from reid.door.sweep_job import Job
-from reid.door.sweep_study import Trial, check_space, open_study
+from reid.door.sweep_space import check_space
+from reid.door.sweep_study import Trial, open_study
 from reid.errors import UserError
 
 pytest.importorskip("optuna", reason="optuna is not installed: pip install -e '.[optuna]'")
