@@ -78,7 +78,8 @@ def test_not_one_rank_differs(rank_cases, monkeypatch):
         inputs = check_inputs(
             query, gallery, query_pids=qp, query_camids=qc, **labels, protocol=protocol, distance=distance
         )
-        monkeypatch.setattr(sieve, "_FEW", int(rng.choice([0, 3, 12])))
+        monkeypatch.setattr(sieve, "_MANY", float(rng.choice([0, 0.5, 1])))
+        monkeypatch.setattr(sieve, "_WORTH", int(rng.choice([1, 16])))
         got = match_ranks(
             inputs.query,
             inputs.features,

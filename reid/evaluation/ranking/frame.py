@@ -9,10 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from reid.evaluation.ranking.rounding import FLOAT32, FLOAT64, product, terms, unit_of
 from reid.evaluation.ranking.scores import Distance, row_norms
 
-_U = 2.0**-53  # unit roundoff of float64
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
+_LONG, _SHORT = 2.0**60, 2.0**-30  # between these lengths float32 neither overflows nor loses its smallest numbers
+_ROOM = 1 + 2.0**-6  # for what is of second order, and for norms of float32 rows that are computed in float32
+_TINY = 2.0**-80  # more than what is lost below the smallest float32 numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Short:
+    """Rows of the frame in float32, and what that costs.
+
+    Attributes:
+        rows: [n, D] float32; zeros where a row is too long for it.
+        norm: [n] float64, at least the length of the real row.
+        lost: [n] float64, at least the length of what ``rows`` lacks to the real one.
+    """
+
+    rows: Tensor
+    norm: Tensor
+    lost: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,73 +45,116 @@ class Frame:
     The left side is the score of ``scores``, in real numbers, but for a positive factor and what is the same for a
     whole query. Trained or not, embeddings lie closer to their mean than to the origin, and what a product loses
     is a share of |x| |y|; a collapsed network's rows differ in their last digits only, which these keep.
+
+    Below, u is the unit roundoff of the arithmetic and v = 2^-53 that of float64, in which norms are. Sums of D terms
+    err by D u times the sum of their magnitudes, in any order (Higham, Accuracy and Stability of Numerical Algorithms,
+    2002, section 3.1).
     """
 
     distance: Distance
-    mean: Tensor
+    mean: Tensor  # float64, each number one of float32, so that s m is exact
     scale: float
-    tight: bool
+    tight: bool  # too much so for float32 until the mean is gone
 
     @classmethod
     def of(cls, sample: Tensor, distance: Distance) -> Frame:
         """Put the frame amid some [n, D] float32 rows of the gallery; any rows will do, typical ones are best."""
-        rows = _directions(sample, tight=False) if distance == "cosine" else sample.double()
-        mean = rows.mean(0)
+        rows = sample.double()
+        if distance == "cosine":
+            norm = torch.linalg.vector_norm(rows, dim=1)
+            rows.div_(torch.where(norm > 0, norm, 1)[:, None])
+        mean = rows.mean(0).float().double()
         spread = float(torch.linalg.vector_norm(rows - mean, dim=1).max())
         typical = float(torch.linalg.vector_norm(rows, dim=1).max())
-        exponent = -math.frexp(spread)[1] if spread > 0 else 0
-        return cls(distance, mean, 2.0**exponent, spread < _TIGHT * typical)
+        scale = 2.0 ** -(math.frexp(spread)[1] if spread > 0 else 0)
+        return cls(distance, mean, scale, spread < _TIGHT * typical or not 1 / _LONG < scale < _LONG)
 
-    def gallery(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(y [n, D], c [n]) of float32 rows, in float64."""
-        y = _directions(rows, self.tight) if self.distance == "cosine" else rows.double()
-        y.sub_(self.mean).mul_(self.scale)
-        c = (
-            y @ self.mean * self.scale
-            if self.distance == "cosine"
-            else torch.linalg.vector_norm(y, dim=1).square() / -2
-        )
-        return y, c
+    def norms(self, rows: Tensor) -> Tensor:
+        """[n] float64, of float32 rows as they come."""
+        if self.tight:
+            return torch.from_numpy(row_norms(rows.cpu().numpy(), np.arange(len(rows)))).to(rows.device)
+        return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
 
-    def queries(self, rows: Tensor) -> Tensor:
-        """X [n, D] of float32 rows, in float64."""
-        x = _directions(rows, self.tight) if self.distance == "cosine" else rows.double()
-        return x.sub_(self.mean).mul_(self.scale)
-
-    def multipliers(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(z [n, D], f [n]) float64, f.z.y being x.y + c (cosine) or x.y (euclidean), for the float64 products."""
+    def centred(self, rows: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+        """X or y, [n, D] of this type, of float32 rows."""
+        mean, work = self.mean * self.scale, dtype
         if self.distance == "cosine":
-            z = rows.double()
-            norm = torch.linalg.vector_norm(z, dim=1)
-            return z, torch.where(norm > 0, self.scale / norm, 0)
-        return self.queries(rows), torch.ones(len(rows), dtype=torch.float64, device=rows.device)
+            norm = self.norms(rows)
+            if self.tight or not _usual(norm).all():
+                work = torch.float64
+            factor = torch.where(norm > 0, self.scale / norm, 0).to(work)
+            return torch.mul(rows.to(work), factor[:, None]).sub_(mean.to(work)).to(dtype)
+        if self.tight:
+            work = torch.float64
+        return torch.sub(rows.to(work), self.mean.to(work)).mul_(self.scale).to(dtype)
 
-    def slack(self, x_norm: Tensor, y_norm: Tensor) -> Tensor:
-        """How far the float64 score of a pair may lie from the defined one (shift, scale and factor applied).
+    def short(self, rows: Tensor) -> Short:
+        """X or y of float32 rows.
 
-        |x| and |y| are [...] float64, or bounds on them. With u = 2^-53 and sums of D terms in any order (Higham,
-        Accuracy and Stability of Numerical Algorithms, 2002, section 3.1):
-
-        cosine: D u s |y| for q^.y, with 3 u for its scaling and u |y| for the shift; g^ is off by its norm, that is by
-        (D / 2 + 2) u or, if tight, 1.5 u, and by u in the division, times s^2; and the definition rounds the sum of
-        products (u), the norm of g (1.5 u), the product of the norms and the quotient (u each), the norm of q being one
-        factor for all. That is 5.5 u s^2 beside the norm of g^, and 7 covers u^2.
-
-        euclidean: (D + 3) u |x| |y| for x.y with the shifts, (D + 4) u |y|^2 / 2 for c; and the definition, of
-        (|x| + |y|)^2 / 2 at most, rounds four times.
+        cosine: the factor s / |g| is rounded (u; its norm by (D / 2 + 3) v), then the product (u) and the difference
+        (u |y|). euclidean: only the difference, s being a power of two. If tight, only the result.
         """
-        width = len(self.mean)
+        values = self.centred(rows, torch.float32)
+        norm = torch.linalg.vector_norm(values, dim=1).double()
+        long = ~(norm < _LONG)
+        norm.mul_(_ROOM)
+        of_factor = (2 * FLOAT32 + (len(self.mean) / 2 + 3) * FLOAT64) * self.scale * (self.distance == "cosine")
+        lost = _ROOM * (2 * FLOAT32 * norm + (FLOAT64 * 8 * self.scale if self.tight else of_factor)) + _TINY
+        if long.any():
+            values[long] = 0
+            norm[long] = lost[long] = torch.linalg.vector_norm(self.centred(rows[long]), dim=1) * _ROOM
+        return Short(values, norm.add_(lost), lost)
+
+    def offsets(self, y: Short) -> tuple[Tensor, Tensor]:
+        """(c, how far it may be off), both [n] float64."""
+        if self.distance == "euclidean":
+            c = torch.linalg.vector_norm(y.rows, dim=1, dtype=torch.float64).square() / -2
+            return c, _ROOM * y.norm * y.lost + FLOAT64 * len(self.mean) * y.norm.square()
+        length = self.scale * float(torch.linalg.vector_norm(self.mean))
+        c = product(y.rows, (self.mean * self.scale).float()[None])[:, 0].double()
+        return c, _ROOM * length * (y.lost + FLOAT32 * terms(len(self.mean)) * y.norm)
+
+    def lengths(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(their norms as they come, at least |x|), both [n] float64, of float32 queries."""
+        norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        if self.distance == "cosine":
+            return norms, torch.full_like(norms, self.scale * (1 + float(torch.linalg.vector_norm(self.mean))) * _ROOM)
+        return norms, torch.linalg.vector_norm(self.centred(rows), dim=1) * _ROOM
+
+    def multipliers(self, rows: Tensor, norms: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(z [n, D], f [n] float64), f z.y being x.y + c (cosine) or x.y (euclidean), of float32 rows and ``norms``."""
+        if self.distance == "cosine":
+            return rows.to(dtype), torch.where(norms > 0, self.scale / norms, 0)
+        return self.centred(rows, dtype), torch.ones(len(rows), dtype=torch.float64, device=rows.device)
+
+    def slack(self, norms: Tensor, x_norm: Tensor, y_norm: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+        """How far f z.y (and c) in an arithmetic may lie from the defined score (shift, scale and factor applied).
+
+        |x| and |y| are [...] float64, or bounds on them, ``norms`` those of the queries as they come.
+
+        cosine: D u s |y| for q^.y, the scaling and the shift of y (3 u s |y|); g^ is off by its factor, 2 u, and by its
+        norm, (D / 2 + 2) v or, if tight, 1.5 v, times s^2; and the definition rounds the sum of products (v), the norm
+        of g (1.5 v), the product of the norms and the quotient (v each), the norm of q being one factor for all.
+        If tight, y is rounded after the shift only.
+
+        euclidean: (D + 3) u |x| |y| for x.y with the shifts, (D + 4) v |y|^2 / 2 and u |y|^2 for c; and the definition,
+        of (|x| + |y|)^2 / 2 at most, rounds four times.
+        """
+        width, u = len(self.mean), unit_of(dtype)
         if self.distance == "cosine":
             norm = 2 if self.tight else width / 2 + 2
-            return _U * ((width + 8) * self.scale * y_norm + (norm + 7) * self.scale**2)
-        return _U * (width + 16) * (x_norm + y_norm).square()
+            factor = 0 if self.tight and dtype != torch.float64 else 2 * u
+            slack = _ROOM * ((width + 8) * u * self.scale * y_norm + (factor + (norm + 7) * FLOAT64) * self.scale**2)
+        else:
+            slack = _ROOM * (
+                u * ((width + 4) * x_norm * y_norm + 2 * y_norm.square())
+                + FLOAT64 * (width + 16) * (x_norm + y_norm).square()
+            )
+        if dtype == torch.float64:
+            return slack
+        usual = _usual(norms) & (x_norm < _LONG) & (y_norm < _LONG)
+        return torch.where(usual, slack + _TINY * max(1, self.scale), torch.inf)
 
 
-def _directions(rows: Tensor, tight: bool) -> Tensor:
-    """Float64 rows divided by their norms; a row of zeros stays."""
-    wide = rows.double()
-    if tight:
-        norm = torch.from_numpy(row_norms(rows.cpu().numpy(), np.arange(len(rows)))).to(rows.device)
-    else:
-        norm = torch.linalg.vector_norm(wide, dim=1)
-    return wide.div_(torch.where(norm > 0, norm, 1)[:, None])
+def _usual(norm: Tensor) -> Tensor:
+    return (norm < _LONG) & (norm > _SHORT) | (norm == 0)

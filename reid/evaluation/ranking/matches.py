@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.ranking.frame import Frame
+from reid.evaluation.ranking.rounding import sampled
 from reid.evaluation.ranking.scores import Floats, Rows, pair_scores, row_norms
 
-_QUERIES = 512  # in float64 at a time
+_NUMBERS = 2**20  # of rows that are at hand in float64 at a time, 8 MiB
 
 
 class Matches:
@@ -27,6 +26,8 @@ class Matches:
         starts: [A + 1].
         gallery: [M] gallery indices.
         scores: [M] float64, ascending within a query, in the frame.
+        lengths: [A] float64 norms of the queries as they come.
+        norms: [A] float64, at least their lengths in the frame.
         slack: [A] float64: no score of the query's is further than this from the defined one.
         defined: [M] float64 scores by definition, NaN where nobody has asked yet.
         counted: [M] negatives known to stand above each match.
@@ -37,13 +38,13 @@ class Matches:
     def __init__(self, query: Rows, gallery: Gallery, pairs: Pairs, frame: Frame, block_rows: int) -> None:
         self.query, self._blocks, self._rows = query, gallery, block_rows
         self._frame = frame
-        self._norms: Floats | None = None
+        self._defined_norms: Floats | None = None
         query_of = np.repeat(np.arange(len(query)), np.diff(pairs.starts))[pairs.match]
         self.queries, counts = np.unique(query_of, return_counts=True)
         self.starts = np.concatenate([[0], np.cumsum(counts)])
         self.gallery = pairs.gallery[pairs.match]
         self.scores = np.zeros(len(self.gallery))
-        self.slack = np.zeros(len(self.queries))
+        self.lengths, self.norms, self.slack = (np.zeros(len(self.queries)) for _ in range(3))
         self.defined = np.full(len(self.gallery), np.nan)
         self.counted = np.zeros(len(self.gallery), dtype=np.int64)
         self.passing = np.zeros(len(self.gallery) + len(self.queries), dtype=np.int64)
@@ -57,18 +58,50 @@ class Matches:
 
     def ranks(self, total: int) -> list[Ints]:
         """Ascending 1-based ranks for each of ``total`` queries, empty without a match."""
-        above = np.cumsum(self.passing)
+        owner = self.owner()
+        order = self.starts[owner] + self.starts[owner + 1] - 1 - np.arange(len(owner))  # the best first
+        above = np.cumsum(self.passing)[order + owner] + self.counted[order]  # every query's slots add up to nothing
+        flat = 1 + above + np.arange(len(owner)) - self.starts[owner]
         ranks = [np.zeros(0, dtype=np.int64)] * total
-        for a, query in enumerate(self.queries):
-            start, end = self.starts[a], self.starts[a + 1]
-            passed = above[start + a : end + a]  # every query's slots add up to nothing
-            ranks[query] = (1 + passed + self.counted[start:end])[::-1] + np.arange(end - start)
+        for query, start, end in zip(self.queries, self.starts, self.starts[1:], strict=False):
+            ranks[query] = flat[start:end]
         return ranks
 
-    def query_rows(self, size: int) -> Iterator[Tensor]:
-        """The float32 rows of the active queries, so many at a time."""
-        for first in range(0, len(self.queries), size):
-            yield torch.from_numpy(self.query[self.queries[first : first + size]]).to(self._blocks.device)
+    def rows(self, a: slice | Ints) -> Tensor:
+        """The float32 rows of some active queries."""
+        of = self.queries[a]
+        whole = len(of) and of[-1] - of[0] + 1 == len(of)  # then nothing is copied
+        rows = self.query[of[0] : of[-1] + 1] if whole else self.query[of]
+        return torch.from_numpy(rows).to(self._blocks.device)
+
+    def parts(self) -> Iterator[slice]:
+        """The active queries, some at a time."""
+        size = max(1, _NUMBERS // self.query.shape[1])
+        return (slice(start, start + size) for start in range(0, len(self.queries), size))
+
+    def in_frame(self, a: Ints, y: Tensor, c: Tensor | None, j: Ints) -> Floats:
+        """Scores in the frame of the active queries a, ascending, and rows j of y, no pair twice; in y's arithmetic.
+
+        Args:
+            a: [n].
+            y: [m, D], float32 or float64.
+            c: [m] float64, or None where it is nothing.
+            j: [n].
+        """
+        out = np.empty(len(a))
+        used, place = _places(a)
+        edges = np.concatenate([[0], np.cumsum(np.bincount(place))])
+        size = max(1, _NUMBERS // y.shape[1])
+        for first in range(0, len(used), size):
+            part = slice(edges[first], edges[min(first + size, len(used))])
+            own = used[first : first + size]
+            inner = edges[first : first + len(own) + 1] - part.start
+            rows = torch.from_numpy(self.query[self.queries[own]]).to(y.device)
+            norms = torch.from_numpy(self.lengths[own]).to(y.device)
+            z, f = self._frame.multipliers(rows, norms, y.dtype)
+            dots = sampled(z, y, torch.from_numpy(inner), torch.from_numpy(j[part])).numpy()
+            out[part] = dots * f.cpu().numpy()[place[part] - first]
+        return out if c is None else out + c.cpu().numpy()[j]
 
     def define(self, which: Ints) -> None:
         """Score these matches by definition, in one pass over the gallery, unless they are already."""
@@ -80,32 +113,34 @@ class Matches:
             self.defined[these] = pair_scores(self.query, images, i, j, distance, self._query_norms())
 
     def _query_norms(self) -> Floats | None:
-        if self._norms is None and self._frame.distance == "cosine":
-            self._norms = row_norms(self.query, np.arange(len(self.query)))
-        return self._norms
+        if self._defined_norms is None and self._frame.distance == "cosine":
+            self._defined_norms = row_norms(self.query, np.arange(len(self.query)))
+        return self._defined_norms
 
     def _score(self) -> None:
+        for part in self.parts():
+            norms, in_frame = self._frame.lengths(self.rows(part))
+            self.lengths[part], self.norms[part] = norms.cpu().numpy(), in_frame.cpu().numpy()
         owner = self.owner()
         longest = np.zeros(len(self.queries))
         for (first, rows), these in self._in_blocks(np.arange(len(self.gallery))):
-            y, c = self._frame.gallery(rows)
-            norms = torch.linalg.vector_norm(y, dim=1).cpu().numpy()
-            local = self.gallery[these] - first
-            self.scores[these] = scores_of_pairs(self._frame, self.query, self.queries[owner[these]], y, c, local)
-            np.maximum.at(longest, owner[these], norms[local])
-        x_norms = np.concatenate(
-            [
-                torch.linalg.vector_norm(self._frame.queries(rows), dim=1).cpu().numpy()
-                for rows in self.query_rows(_QUERIES)
-            ]
-        )
-        self.slack = self._frame.slack(torch.from_numpy(x_norms), torch.from_numpy(longest)).numpy()
+            self.scores[these], norms = self.in_float64(owner[these], rows, self.gallery[these] - first)
+            np.maximum.at(longest, owner[these], norms)
+        lengths, norms, reach = (torch.from_numpy(values) for values in (self.lengths, self.norms, longest))
+        self.slack = self._frame.slack(lengths, norms, reach).numpy()
+
+    def in_float64(self, a: Ints, rows: Tensor, j: Ints) -> tuple[Floats, Floats]:
+        """(scores in the frame, |y|), [n] float64, of active queries a, ascending, and float32 rows j of a block."""
+        used, column = _places(j)
+        y = self._frame.centred(rows if len(used) == len(rows) else rows[torch.from_numpy(used).to(rows.device)])
+        norms = torch.linalg.vector_norm(y, dim=1)
+        c = None if self._frame.distance == "cosine" else norms.square() / -2
+        return self.in_frame(a, y, c, column), norms.cpu().numpy()[column]
 
     def _sort(self) -> None:
         """Put the worst first; where float64 cannot tell, by definition, a tie's higher index first."""
         owner = self.owner()
-        order = np.lexsort((-self.gallery, self.scores, owner))
-        self._reorder(order)
+        self._reorder(np.lexsort((self.scores, owner)))
         gap = np.diff(self.scores)
         close = np.flatnonzero((owner[1:] == owner[:-1]) & (gap <= 2 * self.slack[owner[1:]]))
         if close.size:
@@ -146,30 +181,8 @@ def rows_at(rows: Tensor, j: Ints) -> tuple[Rows, Ints]:
     return rows[torch.from_numpy(used).to(rows.device)].cpu().numpy(), place
 
 
-def scores_of_pairs(frame: Frame, query: Rows, i: Ints, y: Tensor, c: Tensor, j: Ints) -> Floats:
-    """Float64 scores, in the frame, of ``query[i]`` and the rows j of y; i ascending, no pair twice."""
-    out = np.empty(len(i))
-    used, begins = np.unique(i, return_index=True)
-    begins = np.append(begins, len(i))
-    for first in range(0, len(used), _QUERIES):
-        rows = used[first : first + _QUERIES]
-        edges = begins[first : first + len(rows) + 1]
-        part = slice(edges[0], edges[-1])
-        z, f = frame.multipliers(torch.from_numpy(query[rows]).to(y.device))
-        dots = sampled_products(z, y, edges - edges[0], j[part])
-        out[part] = dots * f.cpu().numpy()[np.repeat(np.arange(len(rows)), np.diff(edges))]
-    return out if frame.distance == "cosine" else out + c.cpu().numpy()[j]
-
-
-def sampled_products(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> NDArray[np.float64]:
-    """z[i].y[j] for the pairs of a compressed sparse row pattern: nothing is gathered."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
-        pattern = torch.sparse_csr_tensor(
-            torch.from_numpy(edges).to(y.device),
-            torch.from_numpy(j).to(y.device),
-            torch.zeros(len(j), dtype=y.dtype, device=y.device),
-            (len(z), len(y)),
-            check_invariants=False,
-        )
-    return torch.sparse.sampled_addmm(pattern, z, y.T, beta=0.0).values().cpu().numpy()
+def _places(values: Ints) -> tuple[Ints, Ints]:
+    """(the different values, ascending, where each of ``values`` is among them); they are small and not negative."""
+    there = np.zeros(values.max(initial=-1) + 1, dtype=np.bool_)
+    there[values] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[values]

@@ -10,8 +10,9 @@ matter, and most are far from that. So the gallery passes twice, a block at a ti
 1. the matches are scored, in float64 (``matches.py``);
 2. every block is multiplied with the queries in cheap arithmetic with a proven error (``products.py``), in a frame
    that keeps this error small (``frame.py``). What may beat a match is a *cell*. A row with few of them has them scored
-   again in float64; a row with many goes through a finer product first, which counts nearly all without looking at any
-   (``sieve.py``). Cells closer to a match than float64 can tell are settled by the definition (``settle.py``).
+   in float32; a row with many is multiplied in float32 as a whole and counted without looking at any (``sieve.py``).
+   Cells that are closer to a match than float32 can tell are scored in float64, and what is open then is settled by the
+   definition (``settle.py``).
 
 A collapsed network's rows are too close for step 2: ``copies.py`` and ``near.py`` count them by definition at once.
 
@@ -20,8 +21,8 @@ What is kept is a count for each match: memory does not depend on the gallery's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -33,28 +34,25 @@ from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
-from reid.evaluation.ranking.frame import Frame
-from reid.evaluation.ranking.matches import Matches, scores_of_pairs
+from reid.evaluation.ranking.frame import Frame, Short
+from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.near import Near, count_near
-from reid.evaluation.ranking.products import (
-    Encoded,
-    FloatingPoint,
-    Int8,
-    Product,
-    bounds_hold,
-    int8_is_exact,
-    int8_pays,
-)
+from reid.evaluation.ranking.products import BFloat16, Encoded, Float32, Int8, Product, int8_is_exact, int8_pays
+from reid.evaluation.ranking.rounding import bounds_hold
 from reid.evaluation.ranking.scores import Distance, Rows
-from reid.evaluation.ranking.settle import Settler
-from reid.evaluation.ranking.sieve import Columns, Ignored, sieve
+from reid.evaluation.ranking.settle import Cells, Settler
+from reid.evaluation.ranking.sieve import Columns, Ignored, count, sieve
 
+Part = TypeVar("Part", Encoded, Short)
 ROUTES = ("auto", "int8", "bfloat16", "float32")
-_NUMBERS = 3 * 2**19  # of a gallery block, 12 MiB in float64
+_NUMBERS = 3 * 2**19  # of a gallery block, 6 MiB in float32
 _WIDEST = 2048  # rows of a block at most
+_WIDER = 4  # so many blocks at a time while the matches are scored, each with all queries
 _CELLS = 2**20  # of a tile, 4 MiB in float32
-_PART = 256  # rows encoded at a time
+_PART = 2**17  # numbers encoded at a time
 _SAMPLE = 512  # rows that show where the gallery lies
+_NONE = (np.zeros(0, dtype=np.int64),) * 3
+_WEAK = 0.5  # of a block's rows: where more are counted as a whole, float32 is the shorter way at once
 
 
 @full_float32()
@@ -95,10 +93,10 @@ def match_ranks(
     block_rows = block_rows or int(np.clip(_NUMBERS // gallery.width, 256, _WIDEST))
     sample = _sample(gallery, block_rows)
     frame = Frame.of(sample, distance)
-    matches = Matches(query, gallery, pairs, frame, block_rows)
+    matches = Matches(query, gallery, pairs, frame, _WIDER * block_rows)
     if not len(matches.queries):
         return matches.ranks(len(query))
-    encoded = None  # of a collapsed network nobody asks
+    queries: Encoded | None = None  # of a collapsed network nobody asks
     blanks = _Blanks(pairs, matches.queries, gallery.device)
     settler = Settler(matches, frame)
     collapsed = frame.tight and distance == "cosine"
@@ -115,24 +113,29 @@ def match_ranks(
         if near and (block := near.block(part.cpu().numpy())):
             matches.define(np.arange(len(matches.gallery)))
             for a, tile in near.tiles(block, part.device):
-                blanks.tile(a, first, len(rows), kept).blank(tile, -torch.inf)
+                blanks.tile(a, first, len(rows), kept).blank(tile)
                 count_near(tile, first + kept, matches, a)
             continue
-        if encoded is None:
-            encoded = _encode(product, (frame.queries(rows) for rows in matches.query_rows(_PART)))
-        y, c = frame.gallery(part)
-        code = _encode(product, iter(y.split(_PART)), gallery=True)
-        columns = Columns(code, c, frame.slack(torch.zeros_like(code.norm), code.norm))
+        if queries is None:
+            queries = _join([product.encode(frame.short(matches.rows(a))) for a in matches.parts()])
+        columns = _columns(frame, product, part)
         height = max(1, _CELLS // block_rows)
+        found: list[Cells] = []
+        whole = 0
         for start in range(0, len(matches.queries), height):
             a = slice(start, min(start + height, len(matches.queries)))
             ignored = blanks.tile(a, first, len(rows), kept)
-            row, column, beaten = sieve(product, encoded.take(a), columns, ignored, matches, a)
+            row, column, many, tile = sieve(product, queries.take(a), columns, ignored, matches, a)
             if len(row):
-                active = row + start
-                scores = scores_of_pairs(frame, query, matches.queries[active], y, c, column)
-                slack = frame.slack(encoded.norm[active], code.norm[column]).cpu().numpy() + matches.slack[active]
-                settler.place(active, first + kept[column], beaten, scores, slack, rows, first)
+                found.append(settler.in_float32(row + start, column, columns.short, columns.offset))
+            if len(many):
+                whole += len(many)
+                active = start + many
+                x = frame.short(matches.rows(active))
+                found.append(count(x, columns, tile, ignored.take(many), matches, active))
+        settler.in_float64(_merged(found), part, first + kept)
+        if route == "auto" and not isinstance(product, Float32) and whole > _WEAK * len(matches.queries):
+            product, queries = Float32(), None
     settler.finish()
     return matches.ranks(len(query))
 
@@ -183,13 +186,13 @@ def _product(route: str, width: int, device: torch.device) -> Product:
             raise UserError(f"route={route!r} is proven on the CPU only; choose 'auto', 'float32' or device='cpu'")
         if not bounds_hold(device):
             raise UserError(f"{device} multiplies float32 less exactly than ranks need; choose device='cpu'")
-        return FloatingPoint("float32")
+        return Float32()
     narrow = width <= Int8.widest
     if route == "int8" and not (narrow and int8_is_exact()):
         raise UserError("route='int8' needs exact int8 products, which this processor lacks; choose 'auto'")
     if route == "int8" or (route == "auto" and narrow and int8_pays()):
         return Int8()
-    return FloatingPoint(route if route != "auto" else "float32")
+    return BFloat16() if route == "bfloat16" else Float32()
 
 
 def _sample(gallery: Gallery, block_rows: int) -> Tensor:
@@ -198,7 +201,22 @@ def _sample(gallery: Gallery, block_rows: int) -> Tensor:
     return rows[:: max(1, len(rows) // _SAMPLE)]
 
 
-def _encode(product: Product, parts: Iterator[Tensor], gallery: bool = False) -> Encoded:
-    """Rows encoded a part at a time: what encoding needs meanwhile is several times as much as its result."""
-    codes = [product.encode(part, gallery) for part in parts]
-    return Encoded(*(torch.cat([getattr(code, field.name) for code in codes]) for field in fields(Encoded)))
+def _columns(frame: Frame, product: Product, rows: Tensor) -> Columns:
+    """A gallery block, encoded a part at a time: what that needs meanwhile is several times as much as its result."""
+    size = max(1, _PART // rows.shape[1])
+    shorts = [frame.short(part) for part in rows.split(size)]
+    encoded = _join([product.encode(short) for short in shorts])
+    short = _join(shorts)
+    offset, doubt = frame.offsets(short)
+    return Columns(short, encoded, offset, doubt + frame.slack(*(torch.zeros_like(short.norm),) * 2, short.norm))
+
+
+def _join(parts: list[Part]) -> Part:
+    kind = type(parts[0])
+    return kind(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(kind)))
+
+
+def _merged(found: list[Cells]) -> Cells:
+    a, column, beaten = (np.concatenate(values) for values in zip(_NONE, *found, strict=True))
+    order = np.argsort(a, kind="stable")
+    return a[order], column[order], beaten[order]

@@ -3,54 +3,86 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from reid.evaluation.labels import Ints
-from reid.evaluation.ranking.frame import Frame
+from reid.evaluation.ranking.frame import Frame, Short
 from reid.evaluation.ranking.matches import Matches, rows_at
 from reid.evaluation.ranking.scores import Floats, first_copies, pair_scores
 
+Cells = tuple[Ints, Ints, Ints]  # active queries ascending, columns, how many of its worst matches each was counted for
 _OPEN = 2**20  # pairs of a cell and a match kept before the gallery is asked for the matches' rows
 
 
 class Settler:
-    """Places cells among their query's matches: by float64 scores, and by definition where these are too close."""
+    """Places cells among their query's matches by their scores, each in arithmetic as exact as it needs."""
 
     def __init__(self, matches: Matches, frame: Frame) -> None:
         self._matches, self._frame = matches, frame
         self._open: list[tuple[Ints, Ints, Floats, Ints, Ints]] = []
         self._size = 0
 
-    def place(self, a: Ints, j: Ints, beaten: Ints, scores: Floats, slack: Floats, rows: Tensor, first: int) -> None:
-        """Count cells for the matches that they beat.
+    def in_float32(self, a: Ints, column: Ints, y: Short, c: Tensor) -> Cells:
+        """Count what float32 can place.
 
         Args:
-            a: [n] active queries.
-            j: [n] gallery indices, of rows in this block.
-            beaten: [n] how many of the query's worst matches were counted for the cell already.
-            scores: [n] float64 in the frame.
-            slack: [n] float64, of these scores and of the query's matches together.
-            rows: the block's float32 rows, of which the first is number ``first`` of the gallery.
+            a: [n] active queries, ascending.
+            column: [n] rows of ``y``, no cell twice.
+            y: gallery rows in the frame.
+            c: their offsets.
+
+        Returns:
+            The cells that are open.
         """
+        m = self._matches
+        scores = m.in_frame(a, y.rows, c if self._frame.distance == "euclidean" else None, column)
+        lengths, norms = torch.from_numpy(m.lengths[a]), torch.from_numpy(m.norms[a])
+        slack = self._frame.slack(lengths, norms, y.norm.cpu()[torch.from_numpy(column)], torch.float32).numpy()
+        slack += m.slack[a]
+        beaten = np.zeros_like(a)
+        left = self._place(a, beaten, np.where(np.isinf(slack), 0, scores), slack)[0]
+        return a[left], column[left], beaten[left]
+
+    def in_float64(self, cells: Cells, rows: Tensor, gallery: Ints) -> None:
+        """Count what float64 can place, and note the rest.
+
+        Args:
+            cells: active queries ascending, rows, how many of the query's worst matches each cell was counted for.
+            rows: [m, D] float32.
+            gallery: [m] their gallery indices.
+        """
+        a, column, beaten = cells
+        if not len(a):
+            return
+        m = self._matches
+        scores, norms = m.in_float64(a, rows, column)
+        slack = self._frame.slack(*(torch.from_numpy(values) for values in (m.lengths[a], m.norms[a], norms))).numpy()
+        left, low, high = self._place(a, beaten, scores, slack + m.slack[a])
+        if not len(left):
+            return
+        a, column, beaten = a[left], column[left], beaten[left]
+        # a collapsed network's rows are copies of few: each is scored once a query
+        images, local = rows_at(rows, column)
+        same, place = np.unique(a * len(images) + first_copies(images)[local], return_inverse=True)
+        query, image = np.divmod(same, len(images))
+        defined = pair_scores(m.query, images, m.queries[query], image, self._frame.distance)[place]
+        pass_matches(m, a, beaten, low)
+        self._open.append((a, gallery[column], defined, low, high))
+        self._size += int((high - low).sum())
+        if self._size > _OPEN:
+            self.finish()
+
+    def _place(self, a: Ints, beaten: Ints, scores: Floats, slack: Floats) -> tuple[Ints, Ints, Ints]:
+        """Count the cells whose place is sure; (which are open, at least and at most how many matches each beats)."""
         m = self._matches
         low = count_below(m.scores, m.starts[a], m.starts[a + 1], scores - slack, strict=True)
         high = count_below(m.scores, m.starts[a], m.starts[a + 1], scores + slack, strict=False)
         sure = low == high
         pass_matches(m, a[sure], beaten[sure], low[sure])
-        if sure.all():
-            return
-        a, j, beaten, low, high = (values[~sure] for values in (a, j, beaten, low, high))
-        # a collapsed network's rows are copies of few: each is scored once a query
-        images, local = rows_at(rows, j - first)
-        same, place = np.unique(a * len(images) + first_copies(images)[local], return_inverse=True)
-        query, image = np.divmod(same, len(images))
-        defined = pair_scores(m.query, images, m.queries[query], image, self._frame.distance)[place]
-        pass_matches(m, a, beaten, low)
-        self._open.append((a, j, defined, low, high))
-        self._size += int((high - low).sum())
-        if self._size > _OPEN:
-            self.finish()
+        left = np.flatnonzero(~sure)
+        return left, low[left], high[left]
 
     def finish(self) -> None:
         """Decide what is open; the matches concerned are scored by definition."""

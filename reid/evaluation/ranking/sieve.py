@@ -9,22 +9,34 @@ import torch
 from torch import Tensor
 
 from reid.evaluation.labels import Ints
+from reid.evaluation.ranking.frame import Short
 from reid.evaluation.ranking.matches import Matches
-from reid.evaluation.ranking.products import Encoded, Product
-from reid.evaluation.ranking.settle import count_below
+from reid.evaluation.ranking.products import Encoded, Float32, Product
+from reid.evaluation.ranking.settle import Cells, count_below
 
-_FEW = 12  # cells a row that are cheaper to score one by one in float64 than to multiply the row once more
+_GROUP = 32  # cells that are looked at as one
+_MANY = 0.5  # of a row's groups: one that has cells in more is counted as a whole, which then is the cheaper way
+_WORTH = 16  # such rows at least
+_CELLS = 2**20  # looked through for the open ones at a time
 _FLOAT32 = 2.0**-20  # sixteen roundings of a tile's numbers, as a fraction of the largest
 _FINITE = 3e38
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """A gallery block as the sieve sees it: encoded rows and, for each, c and a bound on |y|; see ``frame``."""
+    """A gallery block as the sieve sees it.
 
+    Attributes:
+        short: its m rows in the frame.
+        encoded: the same for the product.
+        offset: [m] float64, c of the frame.
+        doubt: [m] float64: how far c and a score by definition may be off.
+    """
+
+    short: Short
     encoded: Encoded
     offset: Tensor
-    slack: Tensor
+    doubt: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,122 +48,155 @@ class Ignored:
     row_group: Tensor | None = None
     column_group: Tensor | None = None
 
-    def blank(self, tile: Tensor, value: float, rows: Ints | None = None) -> None:
-        """Put the value into these cells of the whole tile, or of a tile that has ``rows`` of it."""
-        row, column = self.row, self.column
-        if rows is not None:
-            place = np.full(int(max(self.row.max(initial=0), rows.max())) + 1, -1)
-            place[rows] = np.arange(len(rows))
-            row = place[row]
-            row, column = row[row >= 0], column[row >= 0]
-        tile[torch.from_numpy(row).to(tile.device), torch.from_numpy(column).to(tile.device)] = value
+    def blank(self, tile: Tensor) -> None:
+        """Put minus infinity into these cells."""
+        tile[torch.from_numpy(self.row).to(tile.device), torch.from_numpy(self.column).to(tile.device)] = -torch.inf
         if self.row_group is not None and self.column_group is not None:
-            groups = self.row_group if rows is None else self.row_group[torch.from_numpy(rows).to(tile.device)]
-            tile.masked_fill_(groups[:, None] == self.column_group, value)
+            tile.masked_fill_(self.row_group[:, None] == self.column_group, -torch.inf)
+
+    def take(self, rows: Ints) -> Ignored:
+        """The same for some rows, ascending, of the tile."""
+        place = np.full(int(max(self.row.max(initial=0), rows.max(initial=0))) + 1, -1)
+        place[rows] = np.arange(len(rows))
+        row = place[self.row]
+        groups = None if self.row_group is None else self.row_group[torch.from_numpy(rows).to(self.row_group.device)]
+        return Ignored(row[row >= 0], self.column[row >= 0], groups, self.column_group)
+
+    def among(self, row: Ints, column: Ints) -> np.typing.NDArray[np.bool_]:
+        """Which of these cells."""
+        width = int(max(self.column.max(initial=0), column.max(initial=0))) + 1
+        there = np.isin(row * width + column, self.row * width + self.column)
+        if self.row_group is not None and self.column_group is not None:
+            there |= self.row_group.cpu().numpy()[row] == self.column_group.cpu().numpy()[column]
+        return there
 
 
 def sieve(
     product: Product, x: Encoded, y: Columns, ignored: Ignored, matches: Matches, a: slice
-) -> tuple[Ints, Ints, Ints]:
-    """Find the cells of a tile whose place is open, and count the others.
+) -> tuple[Ints, Ints, Ints, Tensor | None]:
+    """Find the cells of a tile that may beat a match.
 
     Args:
         product: the arithmetic of ``x`` and ``y``.
         x: the n encoded queries ``a``.
         y: the m gallery rows.
         ignored: cells to leave out.
-        matches: whose ``counted`` takes what is sure.
+        matches: what they may beat.
         a: the active queries.
 
     Returns:
-        (row, column, beaten): the open cells, rows ascending, and how many of its query's worst matches each was
-        counted for already.
+        (row, column, many, tile): the cells, rows ascending; rows that have too many to be named; and these rows of the
+        product for ``count``, if it is fine enough.
     """
     # in float64 numbers of the frame; divided by the unit, of the tile
     unit = x.unit.double()
-    slack = torch.from_numpy(matches.slack[a]).to(unit.device).max() + y.slack.max()
     worst = torch.from_numpy(matches.scores[matches.starts[:-1][a]]).to(unit.device)
+    margin = 3 * torch.from_numpy(matches.slack[a]).to(unit.device)
+    limit = _down((worst - margin) / unit)
     rounding = _FLOAT32 * (x.norm.max() * y.encoded.norm + y.offset.abs())
-    raised = y.offset + product.coarse_error(x, y.encoded) + rounding
-    tile, kept = product.coarse(x, y.encoded, raised)
-    ignored.blank(tile, -torch.inf)
-    limit = _down((worst - 3 * slack) / unit)
-    top = tile.amax(1)
-    rows = torch.nonzero(top >= limit)[:, 0]
-    if not len(rows):
-        return _none()
-    near = torch.ge(tile[rows], limit[rows, None], out=torch.empty(len(rows), tile.shape[1], device=tile.device))
-    ignored.blank(near, 0.0, rows.cpu().numpy())  # a limit may be as low as the blanks
-    many = near.sum(1) > _FEW
-    row, column = torch.nonzero(near[~many], as_tuple=True)
-    few = rows[~many][row].cpu().numpy(), column.cpu().numpy(), np.zeros(len(row), dtype=np.int64)
-    if not many.any():
-        return few
-    top = top.double() * unit
-    found = _fine(product, x, y, kept, raised, ignored, matches, a.start, rows[many], top, 3 * slack, rounding)
-    together = [np.concatenate(parts) for parts in zip(few, found, strict=True)]
-    order = np.argsort(together[0], kind="stable")
-    return together[0][order], together[1][order], together[2][order]
+    raised = y.offset + 3 * y.doubt + product.error(x, y.encoded) + rounding
+    tile = product.tile(x, y.encoded).addr_(unit.reciprocal().float(), raised.float())
+    ignored.blank(tile)
+    row, column, many = _near(tile, limit)
+    if bool(torch.isinf(limit).any()):  # as low as what is blank
+        there = ~ignored.among(row, column)
+        row, column = row[there], column[there]
+    if not (len(many) and isinstance(product, Float32) and raised.abs().max() < _FINITE):
+        return row, column, many, None
+    rows = torch.from_numpy(many).to(tile.device)
+    return row, column, many, tile[rows].add_((y.offset - raised).float())
 
 
-def _fine(
-    product: Product,
-    x: Encoded,
-    y: Columns,
-    kept: Tensor,
-    raised: Tensor,
-    ignored: Ignored,
-    matches: Matches,
-    first: int,
-    rows: Tensor,
-    top: Tensor,
-    slack: Tensor,
-    rounding: Tensor,
-) -> tuple[Ints, Ints, Ints]:
-    """The same for ``rows`` in which many cells are near, by the finer product."""
-    # which matches of a row are in reach; rows with the most of them first, so that a match number takes the first few
-    index = rows.cpu().numpy()
-    starts, counts = matches.starts[first + index], np.diff(matches.starts)[first + index]
-    depth = int(counts.max())
-    number = np.arange(depth)
-    scores = np.full((len(index), depth), np.inf)
-    inside = number < counts[:, None]
-    scores[inside] = matches.scores[(starts[:, None] + number)[inside]]
-    reach = (scores <= (top[rows].cpu().numpy() + float(slack))[:, None]).sum(1)
-    order = np.argsort(-reach, kind="stable")
-    index, starts, reach, scores = index[order], starts[order], reach[order], scores[order]
-    rows = rows[torch.from_numpy(order).to(rows.device)]
-
-    chosen = x.take(rows)
-    unit = chosen.unit.double()
-    tile = product.fine(chosen, y.encoded, kept[rows], raised, y.offset)
-    ignored.blank(tile, -torch.inf, index)
-    margin = float((product.fine_error(chosen, y.encoded) + rounding).max() + slack)
-    at = torch.from_numpy(scores).to(unit.device)
-    low = _down((at - margin) / unit[:, None])
-    high = _up((at + margin) / unit[:, None]).clamp_(min=-_FINITE)
-    open_cells = torch.zeros_like(tile)
-    flags, sure = torch.empty_like(tile), torch.empty_like(tile)
-    for r in range(int(reach.max(initial=0))):
-        n = int(np.searchsorted(-reach, -r))  # rows with more than r in reach
-        maybe = torch.ge(tile[:n], low[:n, r, None], out=flags[:n])
-        certain = torch.ge(tile[:n], high[:n, r, None], out=sure[:n])
-        counted = certain.sum(1)
-        matches.counted[starts[:n] + r] += counted.cpu().numpy().astype(np.int64)
-        if (maybe.sum(1) > counted).any():
-            open_cells[:n] += maybe.sub_(certain)
-    ignored.blank(open_cells, 0.0, index)
-    row, column = torch.nonzero(open_cells, as_tuple=True)
-    values = tile[row, column]
-    at_row = row.cpu().numpy()
-    begin = at_row * depth
-    beaten = count_below(high.ravel().cpu().numpy(), begin, begin + depth, values.cpu().numpy(), strict=False)
-    return index[at_row], column.cpu().numpy(), beaten
+def _near(tile: Tensor, limit: Tensor) -> tuple[Ints, Ints, Ints]:
+    """(row, column) of the cells at or above their row's limit, and rows that have them in most groups, apart."""
+    edge = tile.shape[1] // _GROUP * _GROUP
+    parts = [tile[:, :edge].unflatten(1, (edge // _GROUP, _GROUP)), tile[:, None, edge:]]
+    tops = torch.cat([part.amax(2) for part in parts if part.shape[2]], dim=1)
+    hit = (tops >= limit[:, None]).cpu().numpy()
+    crowded = hit.sum(1) > _MANY * hit.shape[1]
+    many = np.flatnonzero(crowded) if np.count_nonzero(crowded) >= _WORTH else np.zeros(0, dtype=np.int64)
+    hit[many] = False
+    rows, columns = [], []
+    for part, first, there in ((parts[0], 0, hit[:, : edge // _GROUP]), (parts[1], edge, hit[:, edge // _GROUP :])):
+        row, group = np.nonzero(there)
+        if not len(row):
+            continue
+        at = torch.from_numpy(row).to(tile.device)
+        cells = part[at, torch.from_numpy(group).to(tile.device)]
+        which, inside = np.divmod(np.flatnonzero((cells >= limit[at, None]).cpu().numpy()), cells.shape[1])
+        rows.append(row[which])
+        columns.append(first + group[which] * _GROUP + inside)
+    if not rows:
+        return many[:0], many[:0], many
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    order = np.argsort(row, kind="stable")
+    return row[order], column[order], many
 
 
-def _none() -> tuple[Ints, Ints, Ints]:
-    empty = np.zeros(0, dtype=np.int64)
-    return empty, empty, empty
+def count(x: Short, y: Columns, tile: Tensor | None, ignored: Ignored, matches: Matches, active: Ints) -> Cells:
+    """Count the negatives of whole rows that surely beat each match, and find the cells that may or may not.
+
+    Args:
+        x: n queries.
+        y: m gallery rows.
+        tile: their product and the offset in float32 if it is at hand, [n, m], ignored cells blank.
+        ignored: cells to leave out.
+        matches: whose ``counted`` grows.
+        active: [n] the queries' numbers.
+    """
+    product = Float32()
+    rows, columns = product.encode(x), product.encode(y.short)
+    if tile is None:
+        tile = product.tile(rows, columns).add_(y.offset.float())
+        ignored.blank(tile)
+    rounding = _FLOAT32 * (x.norm.max() * y.short.norm + y.offset.abs())
+    doubt = float((product.error(rows, columns) + rounding + 3 * y.doubt).max()) + 3 * matches.slack[active]
+    # the matches of a row, and where a cell must be to be surely above each, or perhaps
+    starts, counts = matches.starts[active], np.diff(matches.starts)[active]
+    number = np.arange(counts.max())
+    there = number < counts[:, None]
+    slot = (starts[:, None] + number)[there]
+    scores = np.full(there.shape, np.inf)
+    scores[there] = matches.scores[slot]
+    low = _down(torch.from_numpy(scores - doubt[:, None])).to(tile.device)
+    high = _up(torch.from_numpy(scores + doubt[:, None])).clamp_(min=-_FINITE).to(tile.device)
+    ascending = _sorted(tile)
+    perhaps, surely = (tile.shape[1] - torch.searchsorted(ascending, limit).cpu().numpy() for limit in (low, high))
+    matches.counted[slot] += surely[there]
+    row, column = _between(tile, low, high, *np.nonzero(there & (perhaps > surely)))
+    if bool(torch.isneginf(low).any()):
+        kept = ~ignored.among(row, column)
+        row, column = row[kept], column[kept]
+    values = tile[torch.from_numpy(row).to(tile.device), torch.from_numpy(column).to(tile.device)].cpu().numpy()
+    begin = row * len(number)
+    beaten = count_below(high.ravel().cpu().numpy(), begin, begin + len(number), values, strict=False)
+    return active[row], column, beaten
+
+
+def _between(tile: Tensor, low: Tensor, high: Tensor, row: Ints, match: Ints) -> tuple[Ints, Ints]:
+    """The cells that lie between the limits of the row's matches, each once; rows ascending."""
+    at, of = (torch.from_numpy(values).to(tile.device) for values in (row, match))
+    begins, ends = low[at, of], high[at, of]
+    # both ascend with the match; what overlaps is one interval
+    apart = torch.ones(len(at) + 1, dtype=torch.bool, device=tile.device)
+    apart[1:-1] = (at[1:] != at[:-1]) | (begins[1:] > ends[:-1])
+    at, begins, ends = at[apart[:-1]], begins[apart[:-1]], ends[apart[1:]]
+    step = max(1, _CELLS // tile.shape[1])
+    found = [np.zeros(0, dtype=np.int64)]
+    for start in range(0, len(at), step):
+        part = slice(start, start + step)
+        cells = tile[at[part]]
+        inside = (cells >= begins[part, None]) & (cells < ends[part, None])
+        which, column = np.divmod(np.flatnonzero(inside.cpu().numpy()), tile.shape[1])
+        found.append(at[part].cpu().numpy()[which] * tile.shape[1] + column)
+    return np.divmod(np.sort(np.concatenate(found)), tile.shape[1])
+
+
+def _sorted(tile: Tensor) -> Tensor:
+    """Every row in ascending order; NumPy sorts ten times as fast as PyTorch."""
+    if tile.device.type == "cpu":
+        return torch.from_numpy(np.sort(tile.numpy(), axis=1))
+    return tile.sort(dim=1).values
 
 
 def _down(values: Tensor) -> Tensor:
