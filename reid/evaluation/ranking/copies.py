@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from reid.evaluation.labels import Ints
+from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.scores import Distance, Rows, pair_scores
 from reid.evaluation.ranking.settle import count_below, pass_matches
@@ -20,7 +21,7 @@ _DISTINCT = 8  # rows of a block at most; beyond, the usual way is the shorter
 def distinct_rows(block: Tensor) -> tuple[Ints, Ints] | None:
     """(one index of each distinct row, which of them each row equals), or None where they are more than a few."""
     begin = block[: 4 * _DISTINCT].cpu().numpy()
-    if len(begin) < 4 * _DISTINCT or len(np.unique(begin, axis=0)) > _DISTINCT:
+    if len(begin) < 4 * _DISTINCT or len({row.tobytes() for row in begin}) > _DISTINCT:
         return None  # ordinary rows, at once
     rows = block.cpu().numpy()
     raw = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
@@ -33,7 +34,7 @@ def count_copies(
     rows: Rows,
     distinct: tuple[Ints, Ints],
     gallery: Ints,
-    ignored: tuple[Ints, Ints],
+    ignored: Ignored,
     distance: Distance,
 ) -> None:
     """Count a block's negatives for every match of every query.
@@ -43,7 +44,7 @@ def count_copies(
         rows: [n, D] float32, the block without junk.
         distinct: of these rows, as ``distinct_rows`` gives it.
         gallery: [n] their gallery indices, ascending.
-        ignored: (active query, row) pairs that do not count.
+        ignored: cells of the active queries and the rows that do not count.
         distance: "cosine" or "euclidean".
     """
     matches.define(np.arange(len(matches.gallery)))
@@ -59,7 +60,7 @@ def count_copies(
         pass_matches(matches, active[mine], np.zeros_like(low[mine]), low[mine], len(copies))
         tied = _ranges(starts[mine] + low[mine], high[mine] - low[mine])[1]
         matches.counted[tied] += np.searchsorted(copies, matches.gallery[tied])
-    a, row = ignored
+    a, row = ignored.row, ignored.column
     mine = a * len(first) + which[row]
     pass_matches(matches, a, np.zeros_like(a), low[mine], -1)
     pair, tied = _ranges(starts[mine] + low[mine], high[mine] - low[mine])

@@ -15,6 +15,7 @@ from reid.evaluation.ranking.scores import Distance, row_norms
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
 _LONG, _SHORT = 2.0**60, 2.0**-30  # between these lengths float32 neither overflows nor loses its smallest numbers
 _ROOM = 1 + 2.0**-6  # for what is of second order, and for norms of float32 rows that are computed in float32
+_NUMBERS = 2**17  # worked on at a time: they stay in the processor's cache
 _TINY = 2.0**-80  # more than what is lost below the smallest float32 numbers
 
 
@@ -77,16 +78,21 @@ class Frame:
 
     def centred(self, rows: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
         """X or y, [n, D] of this type, of float32 rows."""
-        mean, work = self.mean * self.scale, dtype
-        if self.distance == "cosine":
-            norm = self.norms(rows)
-            if self.tight or not _usual(norm).all():
-                work = torch.float64
-            factor = torch.where(norm > 0, self.scale / norm, 0).to(work)
-            return torch.mul(rows.to(work), factor[:, None]).sub_(mean.to(work)).to(dtype)
-        if self.tight:
-            work = torch.float64
-        return torch.sub(rows.to(work), self.mean.to(work)).mul_(self.scale).to(dtype)
+        out = torch.empty(rows.shape, dtype=dtype, device=rows.device)
+        size = max(1, _NUMBERS // rows.shape[1])
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            norm = self.norms(part) if self.distance == "cosine" else None
+            exact = self.tight or (norm is not None and not bool(_usual(norm).all()))
+            work = torch.float64 if exact else dtype
+            part, mean = part.to(work), self.mean.to(work)
+            if norm is None:
+                part = torch.sub(part, mean).mul_(self.scale)
+            else:
+                factor = torch.where(norm > 0, self.scale / norm, 0).to(work)
+                part = torch.mul(part, factor[:, None]).sub_(mean * self.scale)
+            out[start : start + size] = part
+        return out
 
     def short(self, rows: Tensor) -> Short:
         """X or y of float32 rows.

@@ -53,7 +53,7 @@ class Product(Interface):
         """Encode [n, D] rows for either side of a product."""
 
     def tile(self, x: Encoded, y: Encoded) -> Tensor:
-        """The product of n and m rows, [n, m] float32."""
+        """The product of n and m rows, [n, m] float32; good until the next one."""
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         """[m] float64: no score of column j is further than this from the real number."""
@@ -64,6 +64,10 @@ class Int8:
 
     name = "int8"
     widest = 2**16  # 2 * 127^2 of these still fit an int32
+
+    def __init__(self) -> None:
+        # the same memory for every tile: it stays in the processor's cache
+        self._sums, self._tile = torch.empty(0, dtype=torch.int32), torch.empty(0)
 
     def encode(self, rows: Short) -> Encoded:
         values = rows.rows
@@ -78,7 +82,9 @@ class Int8:
         return Encoded(code, unit, rows.norm, error)
 
     def tile(self, x: Encoded, y: Encoded) -> Tensor:
-        return torch._int_mm(x.code, y.code.T).float().mul_(y.unit)
+        shape = len(x.code), len(y.code)
+        torch._int_mm(x.code, y.code.T, out=self._sums.resize_(shape))
+        return self._tile.resize_(shape).copy_(self._sums).mul_(y.unit)
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         return _cauchy_schwarz(x, y)

@@ -35,13 +35,14 @@ from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame, Short
+from reid.evaluation.ranking.ignored import Blanks
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.near import Near, count_near
 from reid.evaluation.ranking.products import BFloat16, Encoded, Float32, Int8, Product, int8_is_exact, int8_pays
 from reid.evaluation.ranking.rounding import bounds_hold
 from reid.evaluation.ranking.scores import Distance, Rows
 from reid.evaluation.ranking.settle import Cells, Settler
-from reid.evaluation.ranking.sieve import Columns, Ignored, count, sieve
+from reid.evaluation.ranking.sieve import Columns, Queries, count, sieve
 
 Part = TypeVar("Part", Encoded, Short)
 ROUTES = ("auto", "int8", "bfloat16", "float32")
@@ -51,7 +52,6 @@ _WIDER = 4  # so many blocks at a time while the matches are scored, each with a
 _CELLS = 2**20  # of a tile, 4 MiB in float32
 _PART = 2**17  # numbers encoded at a time
 _SAMPLE = 512  # rows that show where the gallery lies
-_NONE = (np.zeros(0, dtype=np.int64),) * 3
 _WEAK = 0.5  # of a block's rows: where more are counted as a whole, float32 is the shorter way at once
 
 
@@ -96,8 +96,8 @@ def match_ranks(
     matches = Matches(query, gallery, pairs, frame, _WIDER * block_rows)
     if not len(matches.queries):
         return matches.ranks(len(query))
-    queries: Encoded | None = None  # of a collapsed network nobody asks
-    blanks = _Blanks(pairs, matches.queries, gallery.device)
+    queries: Queries | None = None  # of a collapsed network nobody asks
+    blanks = Blanks(pairs, matches.queries, gallery.device)
     settler = Settler(matches, frame)
     collapsed = frame.tight and distance == "cosine"
     near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy()) if collapsed else None
@@ -106,76 +106,37 @@ def match_ranks(
         part = rows if len(kept) == len(rows) else rows[torch.from_numpy(kept).to(rows.device)]
         if not len(kept):
             continue
-        if not blanks.groups and (few := distinct_rows(part)):
-            ignored_pairs = blanks.inside(first, len(rows), kept)
-            count_copies(matches, part.cpu().numpy(), few, first + kept, ignored_pairs, distance)
+        ignored = blanks.block(first, len(rows), kept)
+        if ignored.row_group is None and (few := distinct_rows(part)):
+            count_copies(matches, part.cpu().numpy(), few, first + kept, ignored, distance)
             continue
         if near and (block := near.block(part.cpu().numpy())):
             matches.define(np.arange(len(matches.gallery)))
             for a, tile in near.tiles(block, part.device):
-                blanks.tile(a, first, len(rows), kept).blank(tile)
+                ignored.part(a).blank(tile)
                 count_near(tile, first + kept, matches, a)
             continue
         if queries is None:
-            queries = _join([product.encode(frame.short(matches.rows(a))) for a in matches.parts()])
+            encoded = _join([product.encode(frame.short(matches.rows(a))) for a in matches.parts()])
+            queries = Queries.of(encoded, matches)
         columns = _columns(frame, product, part)
+        found, counted, weak = list[Cells](), list[Cells](), 0
         height = max(1, _CELLS // block_rows)
-        found: list[Cells] = []
-        whole = 0
         for start in range(0, len(matches.queries), height):
             a = slice(start, min(start + height, len(matches.queries)))
-            ignored = blanks.tile(a, first, len(rows), kept)
-            row, column, many, tile = sieve(product, queries.take(a), columns, ignored, matches, a)
-            if len(row):
-                found.append(settler.in_float32(row + start, column, columns.short, columns.offset))
+            inside = ignored.part(a)
+            row, column, many, tile = sieve(product, queries.take(a), columns, inside)
+            found.append((start + row, column, np.zeros_like(row)))
             if len(many):
-                whole += len(many)
-                active = start + many
-                x = frame.short(matches.rows(active))
-                found.append(count(x, columns, tile, ignored.take(many), matches, active))
-        settler.in_float64(_merged(found), part, first + kept)
-        if route == "auto" and not isinstance(product, Float32) and whole > _WEAK * len(matches.queries):
+                x = frame.short(matches.rows(start + many))
+                counted.append(count(x, columns, tile, inside.take(many), matches, start + many))
+                weak += len(many)
+        left = settler.in_float32(_in_order(found), columns.short, columns.offset)
+        settler.in_float64(_in_order([left, *counted]), part, first + kept)
+        if route == "auto" and not isinstance(product, Float32) and weak > _WEAK * len(matches.queries):
             product, queries = Float32(), None
     settler.finish()
     return matches.ranks(len(query))
-
-
-class _Blanks:
-    """The ignored cells of each tile: every pair of one identity, true matches too, since these are ranked apart."""
-
-    def __init__(self, pairs: Pairs, queries: Ints, device: torch.device) -> None:
-        self._device = device
-        active = np.full(len(pairs.starts) - 1, -1)
-        active[queries] = np.arange(len(queries))
-        owner = np.repeat(active, np.diff(pairs.starts))
-        order = np.lexsort((owner, pairs.gallery))
-        order = order[owner[order] >= 0]
-        self._row, self._column = owner[order], pairs.gallery[order]
-        self.groups = None
-        if pairs.query_group is not None and pairs.gallery_group is not None:
-            self.groups = pairs.query_group[queries], pairs.gallery_group
-
-    def inside(self, first: int, rows: int, kept: Ints) -> tuple[Ints, Ints]:
-        """(active query, row among the kept) of a block's ignored pairs, by row."""
-        begin, end = np.searchsorted(self._column, [first, first + rows])
-        place = np.full(rows, -1)
-        place[kept] = np.arange(len(kept))
-        column = place[self._column[begin:end] - first]
-        return self._row[begin:end][column >= 0], column[column >= 0]
-
-    def tile(self, a: slice, first: int, rows: int, kept: Ints) -> Ignored:
-        row, column = self.inside(first, rows, kept)
-        mine = (row >= a.start) & (row < a.stop)
-        row, column = row[mine] - a.start, column[mine]
-        if self.groups is None:
-            return Ignored(row, column)
-        query_group, gallery_group = self.groups
-        return Ignored(
-            row,
-            column,
-            torch.from_numpy(query_group[a]).to(self._device),
-            torch.from_numpy(gallery_group[first : first + rows][kept]).to(self._device),
-        )
 
 
 def _product(route: str, width: int, device: torch.device) -> Product:
@@ -216,7 +177,8 @@ def _join(parts: list[Part]) -> Part:
     return kind(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(kind)))
 
 
-def _merged(found: list[Cells]) -> Cells:
-    a, column, beaten = (np.concatenate(values) for values in zip(_NONE, *found, strict=True))
+def _in_order(found: list[Cells]) -> Cells:
+    """All cells, by query."""
+    a, column, beaten = (np.concatenate(values) for values in zip(*found, strict=True))
     order = np.argsort(a, kind="stable")
     return a[order], column[order], beaten[order]

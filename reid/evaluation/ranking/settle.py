@@ -24,24 +24,24 @@ class Settler:
         self._open: list[tuple[Ints, Ints, Floats, Ints, Ints]] = []
         self._size = 0
 
-    def in_float32(self, a: Ints, column: Ints, y: Short, c: Tensor) -> Cells:
+    def in_float32(self, cells: Cells, y: Short, c: Tensor) -> Cells:
         """Count what float32 can place.
 
         Args:
-            a: [n] active queries, ascending.
-            column: [n] rows of ``y``, no cell twice.
+            cells: active queries ascending, rows of ``y``, how many of the query's worst matches each was counted for;
+                no cell twice.
             y: gallery rows in the frame.
             c: their offsets.
 
         Returns:
             The cells that are open.
         """
+        a, column, beaten = cells
         m = self._matches
         scores = m.in_frame(a, y.rows, c if self._frame.distance == "euclidean" else None, column)
         lengths, norms = torch.from_numpy(m.lengths[a]), torch.from_numpy(m.norms[a])
         slack = self._frame.slack(lengths, norms, y.norm.cpu()[torch.from_numpy(column)], torch.float32).numpy()
         slack += m.slack[a]
-        beaten = np.zeros_like(a)
         left = self._place(a, beaten, np.where(np.isinf(slack), 0, scores), slack)[0]
         return a[left], column[left], beaten[left]
 
@@ -77,12 +77,14 @@ class Settler:
     def _place(self, a: Ints, beaten: Ints, scores: Floats, slack: Floats) -> tuple[Ints, Ints, Ints]:
         """Count the cells whose place is sure; (which are open, at least and at most how many matches each beats)."""
         m = self._matches
-        low = count_below(m.scores, m.starts[a], m.starts[a + 1], scores - slack, strict=True)
-        high = count_below(m.scores, m.starts[a], m.starts[a + 1], scores + slack, strict=False)
-        sure = low == high
+        starts, ends = m.starts[a], m.starts[a + 1]
+        low = count_below(m.scores, starts, ends, scores - slack, strict=True)
+        following = np.append(m.scores, np.inf)[starts + low]
+        sure = (following > scores + slack) | (starts + low == ends)
         pass_matches(m, a[sure], beaten[sure], low[sure])
         left = np.flatnonzero(~sure)
-        return left, low[left], high[left]
+        high = count_below(m.scores, starts[left], ends[left], (scores + slack)[left], strict=False)
+        return left, low[left], high
 
     def finish(self) -> None:
         """Decide what is open; the matches concerned are scored by definition."""

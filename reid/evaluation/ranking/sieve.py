@@ -10,6 +10,7 @@ from torch import Tensor
 
 from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.frame import Short
+from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.products import Encoded, Float32, Product
 from reid.evaluation.ranking.settle import Cells, count_below
@@ -40,65 +41,49 @@ class Columns:
 
 
 @dataclass(frozen=True, eq=False)
-class Ignored:
-    """Cells of a tile that play no part: pairs (row, column), rows ascending, and columns of the row's own group."""
+class Queries:
+    """The active queries as the sieve sees them.
 
-    row: Ints
-    column: Ints
-    row_group: Tensor | None = None
-    column_group: Tensor | None = None
+    Attributes:
+        encoded: for the product.
+        shrink: [A] float32, what divides by the unit of a row.
+        limit: [A] float32 in these units: no cell below can beat a match.
+    """
 
-    def blank(self, tile: Tensor) -> None:
-        """Put minus infinity into these cells."""
-        tile[torch.from_numpy(self.row).to(tile.device), torch.from_numpy(self.column).to(tile.device)] = -torch.inf
-        if self.row_group is not None and self.column_group is not None:
-            tile.masked_fill_(self.row_group[:, None] == self.column_group, -torch.inf)
+    encoded: Encoded
+    shrink: Tensor
+    limit: Tensor
 
-    def take(self, rows: Ints) -> Ignored:
-        """The same for some rows, ascending, of the tile."""
-        place = np.full(int(max(self.row.max(initial=0), rows.max(initial=0))) + 1, -1)
-        place[rows] = np.arange(len(rows))
-        row = place[self.row]
-        groups = None if self.row_group is None else self.row_group[torch.from_numpy(rows).to(self.row_group.device)]
-        return Ignored(row[row >= 0], self.column[row >= 0], groups, self.column_group)
+    @classmethod
+    def of(cls, encoded: Encoded, matches: Matches) -> Queries:
+        unit = encoded.unit.double()
+        worst = matches.scores[matches.starts[:-1]] - 3 * matches.slack
+        return cls(encoded, unit.reciprocal().float(), _down(torch.from_numpy(worst).to(unit.device) / unit))
 
-    def among(self, row: Ints, column: Ints) -> np.typing.NDArray[np.bool_]:
-        """Which of these cells."""
-        width = int(max(self.column.max(initial=0), column.max(initial=0))) + 1
-        there = np.isin(row * width + column, self.row * width + self.column)
-        if self.row_group is not None and self.column_group is not None:
-            there |= self.row_group.cpu().numpy()[row] == self.column_group.cpu().numpy()[column]
-        return there
+    def take(self, a: slice) -> Queries:
+        return Queries(self.encoded.take(a), self.shrink[a], self.limit[a])
 
 
-def sieve(
-    product: Product, x: Encoded, y: Columns, ignored: Ignored, matches: Matches, a: slice
-) -> tuple[Ints, Ints, Ints, Tensor | None]:
+def sieve(product: Product, x: Queries, y: Columns, ignored: Ignored) -> tuple[Ints, Ints, Ints, Tensor | None]:
     """Find the cells of a tile that may beat a match.
 
     Args:
         product: the arithmetic of ``x`` and ``y``.
-        x: the n encoded queries ``a``.
-        y: the m gallery rows.
+        x: n queries.
+        y: m gallery rows.
         ignored: cells to leave out.
-        matches: what they may beat.
-        a: the active queries.
 
     Returns:
-        (row, column, many, tile): the cells, rows ascending; rows that have too many to be named; and these rows of the
-        product for ``count``, if it is fine enough.
+        (row, column, many, tile): the cells; rows that have too many to be named; and these rows of the product for
+        ``count``, if it is fine enough.
     """
     # in float64 numbers of the frame; divided by the unit, of the tile
-    unit = x.unit.double()
-    worst = torch.from_numpy(matches.scores[matches.starts[:-1][a]]).to(unit.device)
-    margin = 3 * torch.from_numpy(matches.slack[a]).to(unit.device)
-    limit = _down((worst - margin) / unit)
-    rounding = _FLOAT32 * (x.norm.max() * y.encoded.norm + y.offset.abs())
-    raised = y.offset + 3 * y.doubt + product.error(x, y.encoded) + rounding
-    tile = product.tile(x, y.encoded).addr_(unit.reciprocal().float(), raised.float())
+    rounding = _FLOAT32 * (x.encoded.norm.max() * y.encoded.norm + y.offset.abs())
+    raised = y.offset + 3 * y.doubt + product.error(x.encoded, y.encoded) + rounding
+    tile = product.tile(x.encoded, y.encoded).addr_(x.shrink, raised.float())
     ignored.blank(tile)
-    row, column, many = _near(tile, limit)
-    if bool(torch.isinf(limit).any()):  # as low as what is blank
+    row, column, many = _near(tile, x.limit)
+    if bool(torch.isinf(x.limit).any()):  # as low as what is blank
         there = ~ignored.among(row, column)
         row, column = row[there], column[there]
     if not (len(many) and isinstance(product, Float32) and raised.abs().max() < _FINITE):
@@ -110,27 +95,23 @@ def sieve(
 def _near(tile: Tensor, limit: Tensor) -> tuple[Ints, Ints, Ints]:
     """(row, column) of the cells at or above their row's limit, and rows that have them in most groups, apart."""
     edge = tile.shape[1] // _GROUP * _GROUP
-    parts = [tile[:, :edge].unflatten(1, (edge // _GROUP, _GROUP)), tile[:, None, edge:]]
-    tops = torch.cat([part.amax(2) for part in parts if part.shape[2]], dim=1)
-    hit = (tops >= limit[:, None]).cpu().numpy()
-    crowded = hit.sum(1) > _MANY * hit.shape[1]
-    many = np.flatnonzero(crowded) if np.count_nonzero(crowded) >= _WORTH else np.zeros(0, dtype=np.int64)
-    hit[many] = False
-    rows, columns = [], []
-    for part, first, there in ((parts[0], 0, hit[:, : edge // _GROUP]), (parts[1], edge, hit[:, edge // _GROUP :])):
-        row, group = np.nonzero(there)
-        if not len(row):
-            continue
+    parts = [(0, tile[:, :edge].unflatten(1, (edge // _GROUP, _GROUP))), (edge, tile[:, None, edge:])]
+    parts = [(first, groups) for first, groups in parts if groups.numel()]
+    hits = [torch.ge(groups.amax(2), limit[:, None]).cpu().numpy() for _, groups in parts]
+    number = sum(np.count_nonzero(hit, axis=1) for hit in hits)
+    many = np.flatnonzero(number > _MANY * sum(hit.shape[1] for hit in hits))
+    if len(many) < _WORTH:
+        many = many[:0]
+    found = [(many[:0], many[:0])]
+    for (first, groups), hit in zip(parts, hits, strict=True):
+        hit[many] = False
+        row, group = np.divmod(np.flatnonzero(hit), hit.shape[1])
         at = torch.from_numpy(row).to(tile.device)
-        cells = part[at, torch.from_numpy(group).to(tile.device)]
-        which, inside = np.divmod(np.flatnonzero((cells >= limit[at, None]).cpu().numpy()), cells.shape[1])
-        rows.append(row[which])
-        columns.append(first + group[which] * _GROUP + inside)
-    if not rows:
-        return many[:0], many[:0], many
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    order = np.argsort(row, kind="stable")
-    return row[order], column[order], many
+        cells = groups[at, torch.from_numpy(group).to(tile.device)]
+        which, inside = np.divmod(np.flatnonzero(torch.ge(cells, limit[at, None]).cpu().numpy()), groups.shape[2])
+        found.append((row[which], first + group[which] * _GROUP + inside))
+    row, column = (np.concatenate(values) for values in zip(*found, strict=True))
+    return row, column, many
 
 
 def count(x: Short, y: Columns, tile: Tensor | None, ignored: Ignored, matches: Matches, active: Ints) -> Cells:
