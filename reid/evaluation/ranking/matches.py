@@ -70,8 +70,8 @@ class Matches:
     def rows(self, a: slice | Ints) -> Tensor:
         """The float32 rows of some active queries."""
         of = self.queries[a]
-        whole = len(of) and of[-1] - of[0] + 1 == len(of)  # then nothing is copied
-        rows = self.query[of[0] : of[-1] + 1] if whole else self.query[of]
+        together = len(of) and of[-1] - of[0] + 1 == len(of)  # then nothing is copied
+        rows = self.query[of[0] : of[-1] + 1] if together else self.query[of]
         return torch.from_numpy(rows).to(self._blocks.device)
 
     def parts(self) -> Iterator[slice]:
@@ -89,17 +89,18 @@ class Matches:
             j: [n].
         """
         out = np.empty(len(a))
-        used, place = _places(a)
-        edges = np.concatenate([[0], np.cumsum(np.bincount(place))])
+        used, place = places(a)
+        if len(used) and 2 * len(used) > used[-1] - used[0] + 1:  # those between cost less than a copy
+            used, place = np.arange(used[0], used[-1] + 1), a - used[0]
+        edges = np.append(0, np.cumsum(np.bincount(place)))
         size = max(1, _NUMBERS // y.shape[1])
         for first in range(0, len(used), size):
-            part = slice(edges[first], edges[min(first + size, len(used))])
             own = used[first : first + size]
-            inner = edges[first : first + len(own) + 1] - part.start
-            rows = torch.from_numpy(self.query[self.queries[own]]).to(y.device)
+            inner = edges[first : first + len(own) + 1]
+            part = slice(inner[0], inner[-1])
             norms = torch.from_numpy(self.lengths[own]).to(y.device)
-            z, f = self._frame.multipliers(rows, norms, y.dtype)
-            dots = sampled(z, y, torch.from_numpy(inner), torch.from_numpy(j[part])).numpy()
+            z, f = self._frame.multipliers(self.rows(own), norms, y.dtype)
+            dots = sampled(z, y, torch.from_numpy(inner - inner[0]), torch.from_numpy(j[part])).numpy()
             out[part] = dots * f.cpu().numpy()[place[part] - first]
         return out if c is None else out + c.cpu().numpy()[j]
 
@@ -131,7 +132,7 @@ class Matches:
 
     def in_float64(self, a: Ints, rows: Tensor, j: Ints) -> tuple[Floats, Floats]:
         """(scores in the frame, |y|), [n] float64, of active queries a, ascending, and float32 rows j of a block."""
-        used, column = _places(j)
+        used, column = places(j)
         y = self._frame.centred(rows if len(used) == len(rows) else rows[torch.from_numpy(used).to(rows.device)])
         norms = torch.linalg.vector_norm(y, dim=1)
         c = None if self._frame.distance == "cosine" else norms.square() / -2
@@ -181,7 +182,7 @@ def rows_at(rows: Tensor, j: Ints) -> tuple[Rows, Ints]:
     return rows[torch.from_numpy(used).to(rows.device)].cpu().numpy(), place
 
 
-def _places(values: Ints) -> tuple[Ints, Ints]:
+def places(values: Ints) -> tuple[Ints, Ints]:
     """(the different values, ascending, where each of ``values`` is among them); they are small and not negative."""
     there = np.zeros(values.max(initial=-1) + 1, dtype=np.bool_)
     there[values] = True

@@ -48,9 +48,9 @@ Part = TypeVar("Part", Encoded, Short)
 ROUTES = ("auto", "int8", "bfloat16", "float32")
 _NUMBERS = 3 * 2**19  # of a gallery block, 6 MiB in float32
 _WIDEST = 2048  # rows of a block at most
-_WIDER = 4  # so many blocks at a time while the matches are scored, each with all queries
+_WIDER = 2  # so many blocks at a time while the matches are scored, each with all queries
 _CELLS = 2**20  # of a tile, 4 MiB in float32
-_PART = 2**17  # numbers encoded at a time
+_PART = 2**18  # numbers encoded at a time
 _SAMPLE = 512  # rows that show where the gallery lies
 _WEAK = 0.5  # of a block's rows: where more are counted as a whole, float32 is the shorter way at once
 

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.frame import Frame, Short
-from reid.evaluation.ranking.matches import Matches, rows_at
+from reid.evaluation.ranking.matches import Matches, places, rows_at
 from reid.evaluation.ranking.scores import Floats, first_copies, pair_scores
 
 Cells = tuple[Ints, Ints, Ints]  # active queries ascending, columns, how many of its worst matches each was counted for
+_HELD = 2**20  # numbers of the gallery rows that wait for float64
 _OPEN = 2**20  # pairs of a cell and a match kept before the gallery is asked for the matches' rows
 
 
@@ -21,6 +22,7 @@ class Settler:
 
     def __init__(self, matches: Matches, frame: Frame) -> None:
         self._matches, self._frame = matches, frame
+        self._held: list[tuple[Tensor, Ints, Ints, Ints, Ints]] = []
         self._open: list[tuple[Ints, Ints, Floats, Ints, Ints]] = []
         self._size = 0
 
@@ -46,33 +48,43 @@ class Settler:
         return a[left], column[left], beaten[left]
 
     def in_float64(self, cells: Cells, rows: Tensor, gallery: Ints) -> None:
-        """Count what float64 can place, and note the rest.
+        """Count what float64 can place and what the definition must, now or when there are more.
 
         Args:
-            cells: active queries ascending, rows, how many of the query's worst matches each cell was counted for.
+            cells: active queries, rows, how many of the query's worst matches each was counted for.
             rows: [m, D] float32.
             gallery: [m] their gallery indices.
         """
         a, column, beaten = cells
-        if not len(a):
-            return
+        used, place = places(column)
+        held = sum(len(images) for images, *_ in self._held)
+        self._held.append((rows[torch.from_numpy(used).to(rows.device)], gallery[used], a, held + place, beaten))
+        if (held + len(used)) * rows.shape[1] > _HELD:
+            self._score()
+
+    def _score(self) -> None:
+        images = torch.cat([rows for rows, *_ in self._held])
+        gallery, a, column, beaten = (np.concatenate(values) for values in list(zip(*self._held, strict=True))[1:])
+        self._held = []
         m = self._matches
-        scores, norms = m.in_float64(a, rows, column)
+        order = np.argsort(a, kind="stable")
+        a, column, beaten = a[order], column[order], beaten[order]
+        scores, norms = m.in_float64(a, images, column)
         slack = self._frame.slack(*(torch.from_numpy(values) for values in (m.lengths[a], m.norms[a], norms))).numpy()
         left, low, high = self._place(a, beaten, scores, slack + m.slack[a])
         if not len(left):
             return
         a, column, beaten = a[left], column[left], beaten[left]
         # a collapsed network's rows are copies of few: each is scored once a query
-        images, local = rows_at(rows, column)
-        same, place = np.unique(a * len(images) + first_copies(images)[local], return_inverse=True)
-        query, image = np.divmod(same, len(images))
-        defined = pair_scores(m.query, images, m.queries[query], image, self._frame.distance)[place]
+        local, place = rows_at(images, column)
+        same, place = np.unique(a * len(local) + first_copies(local)[place], return_inverse=True)
+        query, image = np.divmod(same, len(local))
+        defined = pair_scores(m.query, local, m.queries[query], image, self._frame.distance)[place]
         pass_matches(m, a, beaten, low)
         self._open.append((a, gallery[column], defined, low, high))
         self._size += int((high - low).sum())
         if self._size > _OPEN:
-            self.finish()
+            self._decide()
 
     def _place(self, a: Ints, beaten: Ints, scores: Floats, slack: Floats) -> tuple[Ints, Ints, Ints]:
         """Count the cells whose place is sure; (which are open, at least and at most how many matches each beats)."""
@@ -87,9 +99,14 @@ class Settler:
         return left, low[left], high
 
     def finish(self) -> None:
-        """Decide what is open; the matches concerned are scored by definition."""
-        if not self._open:
-            return
+        """Count what is held."""
+        if self._held:
+            self._score()
+        if self._open:
+            self._decide()
+
+    def _decide(self) -> None:
+        """Decide what is open by definition; the matches concerned are scored so too."""
         m = self._matches
         a, j, defined, low, high = (np.concatenate(parts) for parts in zip(*self._open, strict=True))
         self._open, self._size = [], 0
