@@ -15,7 +15,7 @@ from reid.evaluation.ranking.scores import Distance, row_norms
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
 _LONG, _SHORT = 2.0**60, 2.0**-30  # between these lengths float32 neither overflows nor loses its smallest numbers
 _ROOM = 1 + 2.0**-6  # for what is of second order, and for norms of float32 rows that are computed in float32
-_NUMBERS = 2**18  # worked on at a time: they stay in the processor's cache
+_NUMBERS = 2**19  # worked on at a time: they stay in the processor's cache
 _TINY = 2.0**-80  # more than what is lost below the smallest float32 numbers
 
 
@@ -80,17 +80,19 @@ class Frame:
         """X or y, [n, D] of this type, of float32 rows."""
         out = torch.empty(rows.shape, dtype=dtype, device=rows.device)
         size = max(1, _NUMBERS // rows.shape[1])
+        mean = self.mean.to(dtype)
+        shift = mean * self.scale
         for part, to in zip(rows.split(size), out.split(size), strict=True):
             norm = self.norms(part) if self.distance == "cosine" else None
             exact = self.tight or (norm is not None and not bool(_usual(norm).all()))
             values = to.double() if exact else to
             values.copy_(part)
             if norm is None:
-                values.sub_(self.mean.to(values)).mul_(self.scale)
+                values.sub_(mean).mul_(self.scale)
             else:
-                factor = torch.where(norm > 0, self.scale / norm, 0).to(values)
-                values.mul_(factor[:, None]).sub_((self.mean * self.scale).to(values))
-            to.copy_(values)
+                values.mul_(torch.where(norm > 0, self.scale / norm, 0).to(values)[:, None]).sub_(shift)
+            if exact:
+                to.copy_(values)
         return out
 
     def short(self, rows: Tensor) -> Short:

@@ -42,7 +42,7 @@ from reid.evaluation.ranking.products import BFloat16, Encoded, Float32, Int8, P
 from reid.evaluation.ranking.rounding import bounds_hold
 from reid.evaluation.ranking.scores import Distance, Rows
 from reid.evaluation.ranking.settle import Cells, Settler
-from reid.evaluation.ranking.sieve import Columns, Queries, count, sieve
+from reid.evaluation.ranking.sieve import Columns, Queries, count, sieve, whole_rows
 
 Part = TypeVar("Part", Encoded, Short)
 ROUTES = ("auto", "int8", "bfloat16", "float32")
@@ -125,11 +125,12 @@ def match_ranks(
         for start in range(0, len(matches.queries), height):
             a = slice(start, min(start + height, len(matches.queries)))
             inside = ignored.part(a)
-            row, column, many, tile = sieve(product, queries.take(a), columns, inside)
+            row, column, many, whole = sieve(product, queries.take(a), columns, inside)
             found.append((start + row, column, np.zeros_like(row)))
             if len(many):
-                x = frame.short(matches.rows(start + many))
-                counted.append(count(x, columns, tile, inside.take(many), matches, start + many))
+                inside = inside.take(many)
+                whole = whole or whole_rows(frame.short(matches.rows(start + many)), columns, inside)
+                counted.append(count(whole, inside, matches, start + many))
                 weak += len(many)
         left = settler.in_float32(_in_order(found), columns.short, columns.offset)
         settler.in_float64(_in_order([left, *counted]), part, first + kept)

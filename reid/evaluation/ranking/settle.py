@@ -13,7 +13,7 @@ from reid.evaluation.ranking.matches import Matches, places, rows_at
 from reid.evaluation.ranking.scores import Floats, first_copies, pair_scores
 
 Cells = tuple[Ints, Ints, Ints]  # active queries ascending, columns, how many of its worst matches each was counted for
-_HELD = 2**20  # numbers of the gallery rows that wait for float64
+_HELD = 3 * 2**20  # numbers of the gallery rows that wait for float64
 _OPEN = 2**20  # pairs of a cell and a match kept before the gallery is asked for the matches' rows
 
 
