@@ -12,7 +12,7 @@ from torch import Tensor
 from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
-from reid.evaluation.ranking.scores import Distance, Rows, pair_scores
+from reid.evaluation.ranking.scores import Rows, pair_scores
 from reid.evaluation.ranking.settle import count_below, pass_matches
 
 _DISTINCT = 8  # rows of a block at most; beyond, the usual way is the shorter
@@ -35,7 +35,6 @@ def count_copies(
     distinct: tuple[Ints, Ints],
     gallery: Ints,
     ignored: Ignored,
-    distance: Distance,
 ) -> None:
     """Count a block's negatives for every match of every query.
 
@@ -45,12 +44,11 @@ def count_copies(
         distinct: of these rows, as ``distinct_rows`` gives it.
         gallery: [n] their gallery indices, ascending.
         ignored: cells of the active queries and the rows that do not count.
-        distance: "cosine" or "euclidean".
     """
     matches.define(np.arange(len(matches.gallery)))
     first, which = distinct
     active, kind = np.divmod(np.arange(len(matches.queries) * len(first)), len(first))
-    scores = pair_scores(matches.query, rows, matches.queries[active], first[kind], distance)
+    scores = pair_scores(matches.query, rows, matches.queries[active], first[kind], matches.frame.distance)
     starts, ends = matches.starts[active], matches.starts[active + 1]
     low = count_below(matches.defined, starts, ends, scores, strict=True)
     high = count_below(matches.defined, starts, ends, scores, strict=False)

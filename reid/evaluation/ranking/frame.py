@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.evaluation.ranking.rounding import FLOAT32, FLOAT64, product, terms, unit_of
+from reid.evaluation.ranking.rounding import FLOAT32, FLOAT64, product, sampled_terms, terms, unit_of
 from reid.evaluation.ranking.scores import Distance, row_norms
 
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
+_NARROW = 2.0**-5  # likewise for pairs in float64 at once
 _LONG, _SHORT = 2.0**60, 2.0**-30  # between these lengths float32 neither overflows nor loses its smallest numbers
 _ROOM = 1 + 2.0**-6  # for what is of second order, and for norms of float32 rows that are computed in float32
 _NUMBERS = 2**19  # worked on at a time: they stay in the processor's cache
@@ -56,6 +57,7 @@ class Frame:
     mean: Tensor  # float64, each number one of float32, so that s m is exact
     scale: float
     tight: bool  # too much so for float32 until the mean is gone
+    pairs: torch.dtype  # the arithmetic in which single pairs are scored first
 
     @classmethod
     def of(cls, sample: Tensor, distance: Distance) -> Frame:
@@ -68,7 +70,9 @@ class Frame:
         spread = float(torch.linalg.vector_norm(rows - mean, dim=1).max())
         typical = float(torch.linalg.vector_norm(rows, dim=1).max())
         scale = 2.0 ** -(math.frexp(spread)[1] if spread > 0 else 0)
-        return cls(distance, mean, scale, spread < _TIGHT * typical or not 1 / _LONG < scale < _LONG)
+        tight = spread < _TIGHT * typical or not 1 / _LONG < scale < _LONG
+        pairs = torch.float64 if tight or spread < _NARROW * typical else torch.float32
+        return cls(distance, mean, scale, tight, pairs)
 
     def norms(self, rows: Tensor) -> Tensor:
         """[n] float64, of float32 rows as they come."""
@@ -146,17 +150,18 @@ class Frame:
 
         euclidean: (D + 3) u |x| |y| for x.y with the shifts, (D + 4) v |y|^2 / 2 and u |y|^2 for c; and the definition,
         of (|x| + |y|)^2 / 2 at most, rounds four times.
+
+        Here D is what is left of it by ``rounding.sampled``.
         """
-        width, u = len(self.mean), unit_of(dtype)
+        width, u, terms = len(self.mean), unit_of(dtype), sampled_terms(len(self.mean))
         if self.distance == "cosine":
             norm = 2 if self.tight else width / 2 + 2
             factor = 0 if self.tight and dtype != torch.float64 else 2 * u
-            slack = _ROOM * ((width + 8) * u * self.scale * y_norm + (factor + (norm + 7) * FLOAT64) * self.scale**2)
+            slack = (terms + 8) * u * self.scale * y_norm + (factor + (norm + 7) * FLOAT64) * self.scale**2
         else:
-            slack = _ROOM * (
-                u * ((width + 4) * x_norm * y_norm + 2 * y_norm.square())
-                + FLOAT64 * (width + 16) * (x_norm + y_norm).square()
-            )
+            slack = u * ((terms + 4) * x_norm * y_norm + 2 * y_norm.square())
+            slack += FLOAT64 * (width + 16) * (x_norm + y_norm).square()
+        slack *= _ROOM
         if dtype == torch.float64:
             return slack
         usual = _usual(norms) & (x_norm < _LONG) & (y_norm < _LONG)

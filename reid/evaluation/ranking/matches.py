@@ -11,9 +11,9 @@ from torch import Tensor
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
-from reid.evaluation.ranking.frame import Frame
+from reid.evaluation.ranking.frame import Frame, Short
 from reid.evaluation.ranking.rounding import sampled
-from reid.evaluation.ranking.scores import Floats, Rows, pair_scores, row_norms
+from reid.evaluation.ranking.scores import Floats, Rows, first_copies, pair_scores, row_norms
 
 _NUMBERS = 2**20  # of rows that are at hand in float64 at a time, 8 MiB
 
@@ -22,6 +22,7 @@ class Matches:
     """Flat arrays over all matches; those of active query a are ``starts[a]:starts[a + 1]``, the worst first.
 
     Attributes:
+        frame: where they are scored.
         queries: [A] indices of the queries that have a match.
         starts: [A + 1].
         gallery: [M] gallery indices.
@@ -37,8 +38,8 @@ class Matches:
 
     def __init__(self, query: Rows, gallery: Gallery, pairs: Pairs, frame: Frame, block_rows: int) -> None:
         self.query, self._blocks, self._rows = query, gallery, block_rows
-        self._frame = frame
-        self._defined_norms: Floats | None = None
+        self.frame = frame
+        self._norms = np.full(len(query), np.nan)
         query_of = np.repeat(np.arange(len(query)), np.diff(pairs.starts))[pairs.match]
         self.queries, counts = np.unique(query_of, return_counts=True)
         self.starts = np.concatenate([[0], np.cumsum(counts)])
@@ -79,15 +80,64 @@ class Matches:
         size = max(1, _NUMBERS // self.query.shape[1])
         return (slice(start, start + size) for start in range(0, len(self.queries), size))
 
-    def in_frame(self, a: Ints, y: Tensor, c: Tensor | None, j: Ints) -> Floats:
-        """Scores in the frame of the active queries a, ascending, and rows j of y, no pair twice; in y's arithmetic.
+    def in_float32(self, a: Ints, y: Short, c: Tensor, j: Ints) -> tuple[Floats, Floats]:
+        """(scores in the frame, how far they may be off) of pairs, [n] float64, in float32.
 
         Args:
-            a: [n].
-            y: [m, D], float32 or float64.
-            c: [m] float64, or None where it is nothing.
-            j: [n].
+            a: [n] active queries, ascending.
+            y: m gallery rows.
+            c: [m] float64, their offsets.
+            j: [n] rows of ``y``, no pair twice.
         """
+        scores = self._products(a, y.rows, j)
+        if self.frame.distance == "euclidean":
+            scores += c.cpu().numpy()[j]
+        slack = self._slack(a, y.norm.cpu().numpy()[j], torch.float32)
+        return np.where(np.isinf(slack), 0, scores), slack
+
+    def in_float64(self, a: Ints, rows: Tensor, j: Ints) -> tuple[Floats, Floats]:
+        """The same in float64, of float32 rows [m, D]; only those of ``j`` are looked at."""
+        used, column = places(j)
+        y = self.frame.centred(rows if len(used) == len(rows) else rows[torch.from_numpy(used).to(rows.device)])
+        norm = torch.linalg.vector_norm(y, dim=1).cpu().numpy()[column]
+        scores = self._products(a, y, column)
+        if self.frame.distance == "euclidean":
+            scores -= np.square(norm) / 2
+        return scores, self._slack(a, norm, torch.float64)
+
+    def scores_of(self, a: Ints, j: Ints) -> tuple[Floats, Floats]:
+        """The same of active queries and gallery indices in any order, in one pass over the gallery."""
+        scores, slack = np.empty(len(a)), np.empty(len(a))
+        for (first, rows), these in self._in_blocks(a, j):
+            scores[these], slack[these] = self.in_float64(a[these], rows, j[these] - first)
+        return scores, slack
+
+    def defined_of(self, a: Ints, j: Ints) -> Floats:
+        """[n] float64 scores by definition of active queries and gallery indices, in one pass over the gallery."""
+        scores, i = np.empty(len(a)), self.queries[a]
+        norms = self._defined_norms(i) if self.frame.distance == "cosine" else None
+        for (first, rows), these in self._in_blocks(a, j):
+            used, column = places(j[these] - first)
+            images = rows[torch.from_numpy(used).to(rows.device)].cpu().numpy()
+            # a collapsed network's rows are copies of few: each is scored once a query
+            same, place = np.unique(i[these] * len(images) + first_copies(images)[column], return_inverse=True)
+            query, image = np.divmod(same, len(images))
+            scores[these] = pair_scores(self.query, images, query, image, self.frame.distance, norms)[place]
+        return scores
+
+    def define(self, which: Ints) -> None:
+        """Score these matches by definition, unless they are already."""
+        which = np.unique(which[np.isnan(self.defined[which])])
+        self.defined[which] = self.defined_of(self.owner()[which], self.gallery[which])
+
+    def _defined_norms(self, i: Ints) -> Floats:
+        """[Q] float64, the norms by definition of the queries i; the others NaN where nobody has asked yet."""
+        new = np.unique(i[np.isnan(self._norms[i])])
+        self._norms[new] = row_norms(self.query, new)
+        return self._norms
+
+    def _products(self, a: Ints, y: Tensor, j: Ints) -> Floats:
+        """F z.y of pairs, in y's arithmetic; see ``frame``."""
         out = np.empty(len(a))
         used, place = places(a)
         if len(used) and 2 * len(used) > used[-1] - used[0] + 1:  # those between cost less than a copy
@@ -98,88 +148,72 @@ class Matches:
             own = used[first : first + size]
             inner = edges[first : first + len(own) + 1]
             part = slice(inner[0], inner[-1])
-            norms = torch.from_numpy(self.lengths[own]).to(y.device)
-            z, f = self._frame.multipliers(self.rows(own), norms, y.dtype)
-            dots = sampled(z, y, torch.from_numpy(inner - inner[0]), torch.from_numpy(j[part])).numpy()
-            out[part] = dots * f.cpu().numpy()[place[part] - first]
-        return out if c is None else out + c.cpu().numpy()[j]
+            z, f = self.frame.multipliers(self.rows(own), torch.from_numpy(self.lengths[own]).to(y.device), y.dtype)
+            out[part] = sampled(z, y, inner - inner[0], j[part]) * f.cpu().numpy()[place[part] - first]
+        return out
 
-    def define(self, which: Ints) -> None:
-        """Score these matches by definition, in one pass over the gallery, unless they are already."""
-        which = np.unique(which[np.isnan(self.defined[which])])
-        owner = self.owner()
-        for (first, rows), these in self._in_blocks(which):
-            images, j = rows_at(rows, self.gallery[these] - first)
-            i, distance = self.queries[owner[these]], self._frame.distance
-            self.defined[these] = pair_scores(self.query, images, i, j, distance, self._query_norms())
-
-    def _query_norms(self) -> Floats | None:
-        if self._defined_norms is None and self._frame.distance == "cosine":
-            self._defined_norms = row_norms(self.query, np.arange(len(self.query)))
-        return self._defined_norms
+    def _slack(self, a: Ints, norm: Floats, dtype: torch.dtype) -> Floats:
+        lengths, norms, of_y = (torch.from_numpy(values) for values in (self.lengths[a], self.norms[a], norm))
+        return self.frame.slack(lengths, norms, of_y, dtype).numpy()
 
     def _score(self) -> None:
         for part in self.parts():
-            norms, in_frame = self._frame.lengths(self.rows(part))
+            norms, in_frame = self.frame.lengths(self.rows(part))
             self.lengths[part], self.norms[part] = norms.cpu().numpy(), in_frame.cpu().numpy()
         owner = self.owner()
-        longest = np.zeros(len(self.queries))
-        for (first, rows), these in self._in_blocks(np.arange(len(self.gallery))):
-            self.scores[these], norms = self.in_float64(owner[these], rows, self.gallery[these] - first)
-            np.maximum.at(longest, owner[these], norms)
-        lengths, norms, reach = (torch.from_numpy(values) for values in (self.lengths, self.norms, longest))
-        self.slack = self._frame.slack(lengths, norms, reach).numpy()
-
-    def in_float64(self, a: Ints, rows: Tensor, j: Ints) -> tuple[Floats, Floats]:
-        """(scores in the frame, |y|), [n] float64, of active queries a, ascending, and float32 rows j of a block."""
-        used, column = places(j)
-        y = self._frame.centred(rows if len(used) == len(rows) else rows[torch.from_numpy(used).to(rows.device)])
-        norms = torch.linalg.vector_norm(y, dim=1)
-        c = None if self._frame.distance == "cosine" else norms.square() / -2
-        return self.in_frame(a, y, c, column), norms.cpu().numpy()[column]
+        for (first, rows), these in self._in_blocks(owner, self.gallery):
+            a, j = owner[these], self.gallery[these] - first
+            slack = np.full(1, np.inf)
+            if self.frame.pairs == torch.float32:
+                short = self.frame.short(rows)
+                scores, slack = self.in_float32(a, short, self.frame.offsets(short)[0], j)
+            if np.isinf(slack).any():
+                scores, slack = self.in_float64(a, rows, j)
+            self.scores[these] = scores
+            np.maximum.at(self.slack, a, slack)
 
     def _sort(self) -> None:
-        """Put the worst first; where float64 cannot tell, by definition, a tie's higher index first."""
+        """Put the worst first; what is close in float64, or by definition, and a tie's higher index first."""
         owner = self.owner()
         self._reorder(np.lexsort((self.scores, owner)))
-        gap = np.diff(self.scores)
-        close = np.flatnonzero((owner[1:] == owner[:-1]) & (gap <= 2 * self.slack[owner[1:]]))
-        if close.size:
-            self.define(np.concatenate([close, close + 1]))
-            run = np.ones(len(owner), dtype=np.int64)
-            run[close + 1] = 0
-            order = np.lexsort((-self.gallery, np.nan_to_num(self.defined), np.cumsum(run)))
-            self._reorder(order)
-            for a in np.unique(owner[close]):
-                part = self.scores[self.starts[a] : self.starts[a + 1]]
-                np.maximum.accumulate(part, out=part)
-            self.slack *= 2  # a score was raised to its neighbour's, which is no further than the slack
+        same = owner[1:] == owner[:-1]
+        close = same & (np.diff(self.scores) <= 2 * self.slack[owner[1:]])
+        if not close.any():
+            return
+        # of every run of close ones first the float64 scores decide, then of every run of these the definition
+        run = np.cumsum(np.append(True, ~close))
+        which = np.flatnonzero(np.append(close, False) | np.append(False, close))
+        better, slack = self.scores.copy(), np.zeros(len(owner))
+        better[which], slack[which] = self.scores_of(owner[which], self.gallery[which])
+        order = np.lexsort((better, run))
+        better, slack = better[order], slack[order]
+        self._reorder(order)
+        tied = close & (np.diff(better) <= slack[1:] + slack[:-1])
+        if tied.any():
+            self.define(np.flatnonzero(np.append(tied, False) | np.append(False, tied)))
+            run = np.cumsum(np.append(True, ~tied))
+            self._reorder(np.lexsort((-self.gallery, np.nan_to_num(self.defined), run)))
+        for a in np.unique(owner[which]):
+            part = self.scores[self.starts[a] : self.starts[a + 1]]
+            np.maximum.accumulate(part, out=part)  # stays within the slack: what raises a score is truly no better
 
     def _reorder(self, order: Ints) -> None:
         self.gallery, self.scores, self.defined = self.gallery[order], self.scores[order], self.defined[order]
 
-    def _in_blocks(self, which: Ints) -> Iterator[tuple[tuple[int, Tensor], Ints]]:
-        """Gallery blocks and those of the matches ``which`` that lie in each; blocks without any are left out."""
-        order = which[np.argsort(self.gallery[which], kind="stable")]
-        columns = self.gallery[order]
+    def _in_blocks(self, a: Ints, j: Ints) -> Iterator[tuple[tuple[int, Tensor], Ints]]:
+        """Gallery blocks, and which of the pairs (a, j) lie in each, a ascending; blocks without any are left out."""
+        order = np.lexsort((a, j // self._rows))
+        columns = j[order]
         done = 0
         if not len(order):
             return
         for first, rows in self._blocks.blocks(self._rows):
-            end = int(np.searchsorted(columns, first + len(rows)))
+            end = int(np.searchsorted(columns // self._rows, first // self._rows, side="right"))
             if end > done:
-                yield (first, rows), np.sort(order[done:end])
+                yield (first, rows), order[done:end]
             done = end
             if done == len(order):
                 return
-
-
-def rows_at(rows: Tensor, j: Ints) -> tuple[Rows, Ints]:
-    """(rows of a block, where ``rows[j[n]]`` is among them): of a GPU's only those are fetched that are asked for."""
-    if rows.device.type == "cpu":
-        return rows.numpy(), j
-    used, place = np.unique(j, return_inverse=True)
-    return rows[torch.from_numpy(used).to(rows.device)].cpu().numpy(), place
 
 
 def places(values: Ints) -> tuple[Ints, Ints]:

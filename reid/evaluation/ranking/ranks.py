@@ -21,7 +21,7 @@ What is kept is a count for each match: memory does not depend on the gallery's 
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TypeVar
 
 import numpy as np
@@ -35,13 +35,13 @@ from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame, Short
-from reid.evaluation.ranking.ignored import Blanks
+from reid.evaluation.ranking.ignored import Blanks, Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.near import Near, count_near
 from reid.evaluation.ranking.products import BFloat16, Encoded, Float32, Int8, Product, int8_is_exact, int8_pays
 from reid.evaluation.ranking.rounding import bounds_hold
 from reid.evaluation.ranking.scores import Distance, Rows
-from reid.evaluation.ranking.settle import Cells, Settler
+from reid.evaluation.ranking.settle import Settler
 from reid.evaluation.ranking.sieve import Columns, Queries, count, sieve, whole_rows
 
 Part = TypeVar("Part", Encoded, Short)
@@ -91,16 +91,49 @@ def match_ranks(
     """
     product = _product(route, gallery.width, gallery.device)
     block_rows = block_rows or int(np.clip(_NUMBERS // gallery.width, 256, _WIDEST))
-    sample = _sample(gallery, block_rows)
+    _, rows = next(gallery.blocks(block_rows))
+    sample = rows[:: max(1, len(rows) // _SAMPLE)]
     frame = Frame.of(sample, distance)
     matches = Matches(query, gallery, pairs, frame, _WIDER * block_rows)
     if not len(matches.queries):
         return matches.ranks(len(query))
+    near = None
+    if frame.tight and distance == "cosine":
+        near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy())
+    if not _rank(matches, gallery, pairs, near, product, block_rows, patient=route != "auto"):
+        matches = Matches(query, gallery, pairs, replace(frame, pairs=torch.float64), _WIDER * block_rows)
+        _rank(matches, gallery, pairs, near, None, block_rows, patient=True)
+    return matches.ranks(len(query))
+
+
+def _rank(
+    matches: Matches,
+    gallery: Gallery,
+    pairs: Pairs,
+    near: Near | None,
+    product: Product | None,
+    block_rows: int,
+    *,
+    patient: bool,
+) -> bool:
+    """Count for every match the negatives above it.
+
+    Args:
+        matches: whose counts grow.
+        gallery: the rows.
+        pairs: whom to ignore.
+        near: how a collapsed network's rows are counted.
+        product: the arithmetic of the first product; None counts every row as a whole, in float32.
+        block_rows: gallery rows at a time.
+        patient: go on where most rows of the first block have too many cells to be named.
+
+    Returns:
+        False where it did not go on; then the counts are of no use.
+    """
+    frame = matches.frame
     queries: Queries | None = None  # of a collapsed network nobody asks
     blanks = Blanks(pairs, matches.queries, gallery.device)
-    settler = Settler(matches, frame)
-    collapsed = frame.tight and distance == "cosine"
-    near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy()) if collapsed else None
+    settler = Settler(matches)
     for first, rows in gallery.blocks(block_rows):
         kept = np.flatnonzero(~pairs.left_out[first : first + len(rows)])
         part = rows if len(kept) == len(rows) else rows[torch.from_numpy(kept).to(rows.device)]
@@ -108,7 +141,7 @@ def match_ranks(
             continue
         ignored = blanks.block(first, len(rows), kept)
         if ignored.row_group is None and (few := distinct_rows(part)):
-            count_copies(matches, part.cpu().numpy(), few, first + kept, ignored, distance)
+            count_copies(matches, part.cpu().numpy(), few, first + kept, ignored)
             continue
         if near and (block := near.block(part.cpu().numpy())):
             matches.define(np.arange(len(matches.gallery)))
@@ -117,27 +150,59 @@ def match_ranks(
                 count_near(tile, first + kept, matches, a)
             continue
         if queries is None:
-            encoded = _join([product.encode(frame.short(matches.rows(a))) for a in matches.parts()])
-            queries = Queries.of(encoded, matches)
-        columns = _columns(frame, product, part)
-        found, counted, weak = list[Cells](), list[Cells](), 0
-        height = max(1, _CELLS // block_rows)
-        for start in range(0, len(matches.queries), height):
-            a = slice(start, min(start + height, len(matches.queries)))
-            inside = ignored.part(a)
-            row, column, many, whole = sieve(product, queries.take(a), columns, inside)
-            found.append((start + row, column, np.zeros_like(row)))
-            if len(many):
-                inside = inside.take(many)
-                whole = whole or whole_rows(frame.short(matches.rows(start + many)), columns, inside)
-                counted.append(count(whole, inside, matches, start + many))
-                weak += len(many)
-        left = settler.in_float32(_in_order(found), columns.short, columns.offset)
-        settler.in_float64(_in_order([left, *counted]), part, first + kept)
-        if route == "auto" and not isinstance(product, Float32) and weak > _WEAK * len(matches.queries):
-            product, queries = Float32(), None
+            encoded = [(product or Float32()).encode(frame.short(matches.rows(a))) for a in matches.parts()]
+            queries = Queries.of(_join(encoded), matches)
+        weak = _count_block(matches, settler, queries, product, part, ignored, first + kept, _CELLS // block_rows)
+        if not patient and weak > _WEAK * len(matches.queries):
+            return False
+        patient = True
     settler.finish()
-    return matches.ranks(len(query))
+    return True
+
+
+def _count_block(
+    matches: Matches,
+    settler: Settler,
+    queries: Queries,
+    product: Product | None,
+    rows: Tensor,
+    ignored: Ignored,
+    gallery: Ints,
+    height: int,
+) -> int:
+    """Count a block's negatives, or hand them to the settler; how many queries were counted as a whole.
+
+    ``rows`` are [m, D] float32, ``gallery`` their indices, ``height`` the queries of a tile.
+    """
+    frame, columns = matches.frame, _columns(matches.frame, product or Float32(), rows)
+    named, weak = [(np.zeros(0, dtype=np.int64),) * 2], 0
+    height = max(1, height)
+    for start in range(0, len(matches.queries), height):
+        a = slice(start, min(start + height, len(matches.queries)))
+        x, inside, many = queries.take(a), ignored.part(a), np.arange(a.stop - a.start)
+        whole = None
+        if product is None:
+            whole = whole_rows(x.encoded, columns, inside)
+        else:
+            row, column, many, whole = sieve(product, x, columns, inside)
+            named.append((start + row, column))
+        if len(many):
+            active, inside = start + many, inside.take(many)
+            if whole is None:
+                encoded = Float32().encode(frame.short(matches.rows(active)))
+                whole = whole_rows(encoded, replace(columns, encoded=Float32().encode(columns.short)), inside)
+            a_open, column, low, high = count(whole, inside, matches, active)
+            settler.open(a_open, gallery[column], low, high)
+            weak += len(many)
+    cell_a, column = (np.concatenate(values) for values in zip(*named, strict=True))
+    order = np.argsort(cell_a, kind="stable")
+    cell_a, column = cell_a[order], column[order]
+    if frame.pairs == torch.float32:
+        scores, slack = matches.in_float32(cell_a, columns.short, columns.offset, column)
+    else:
+        scores, slack = matches.in_float64(cell_a, rows, column)
+    settler.place(cell_a, gallery[column], scores, slack)
+    return weak
 
 
 def _product(route: str, width: int, device: torch.device) -> Product:
@@ -157,12 +222,6 @@ def _product(route: str, width: int, device: torch.device) -> Product:
     return BFloat16() if route == "bfloat16" else Float32()
 
 
-def _sample(gallery: Gallery, block_rows: int) -> Tensor:
-    """Some rows of the first block, evenly spaced."""
-    _, rows = next(gallery.blocks(block_rows))
-    return rows[:: max(1, len(rows) // _SAMPLE)]
-
-
 def _columns(frame: Frame, product: Product, rows: Tensor) -> Columns:
     """A gallery block, encoded a part at a time: what that needs meanwhile is several times as much as its result."""
     size = max(1, _PART // rows.shape[1])
@@ -176,10 +235,3 @@ def _columns(frame: Frame, product: Product, rows: Tensor) -> Columns:
 def _join(parts: list[Part]) -> Part:
     kind = type(parts[0])
     return kind(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(kind)))
-
-
-def _in_order(found: list[Cells]) -> Cells:
-    """All cells, by query."""
-    a, column, beaten = (np.concatenate(values) for values in zip(*found, strict=True))
-    order = np.argsort(a, kind="stable")
-    return a[order], column[order], beaten[order]

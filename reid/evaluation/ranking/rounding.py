@@ -6,8 +6,11 @@ import math
 import warnings
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from reid.evaluation.labels import Floats, Ints
 
 FLOAT64 = 2.0**-53  # unit roundoffs
 FLOAT32 = 2.0**-24
@@ -35,6 +38,46 @@ def terms(width: int) -> int:
     return min(width, _TERMS) + math.ceil(width / _TERMS)
 
 
+def sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> Floats:
+    """z[i].y[j] for the pairs of a compressed sparse row pattern, [len(j)] float64: nothing is gathered.
+
+    Every one is within ``sampled_terms(D)`` units of the arithmetic (1 + 2^-8) |z| |y| of the real number: rows are
+    taken for several short ones, whose products are added in float64.
+    """
+    width = _part(z.shape[1])
+    parts = z.shape[1] // width
+    count = np.diff(edges)
+    row = np.repeat(np.arange(len(count)), count)
+    # part k of row i holds its pairs again, from parts * edges[i] + k * count[i] on
+    place = (edges[row] * (parts - 1) + np.arange(len(j)))[:, None] + np.arange(parts) * count[row, None]
+    column = np.empty(parts * len(j), dtype=np.int64)
+    column[place] = j[:, None] * parts + np.arange(parts)
+    begins = np.append(0, np.cumsum(np.repeat(count, parts)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
+        pattern = torch.sparse_csr_tensor(
+            torch.from_numpy(begins).to(y.device),
+            torch.from_numpy(column).to(y.device),
+            torch.zeros(len(column), dtype=y.dtype, device=y.device),
+            (parts * len(z), parts * len(y)),
+            check_invariants=False,
+        )
+    z, y = z.reshape(-1, width), y.reshape(-1, width)
+    return torch.sparse.sampled_addmm(pattern, z, y.T, beta=0.0).values().cpu().double().numpy()[place].sum(1)
+
+
+def sampled_terms(width: int) -> int:
+    """The roundings that meet in a number of ``sampled``."""
+    return _part(width) + 1
+
+
+@cache
+def _part(width: int) -> int:
+    """The longest part of at most so many columns that a row can be cut into; the whole where only tiny ones can."""
+    longest = max(part for part in range(1, min(width, _TERMS) + 1) if width % part == 0)
+    return longest if longest >= min(width, 32) else width
+
+
 @cache
 def bounds_hold(device: torch.device) -> bool:
     """Does this device multiply float32 and float64 as exactly as claimed, matrices and single pairs? Tried once."""
@@ -45,17 +88,8 @@ def bounds_hold(device: torch.device) -> bool:
     length = torch.linalg.vector_norm(x.double(), dim=1)[:, None] * torch.linalg.vector_norm(y.double(), dim=1)
     for kind, unit in ((torch.float32, FLOAT32), (torch.float64, 2 * FLOAT64)):
         a, b = x.to(device, kind), y.to(device, kind)
-        found = [(a @ b.T).cpu().double(), sampled(a, b, torch.arange(0, 64 * 65, 64), torch.arange(64).repeat(64))]
-        if any(bool(((values.reshape(64, 64) - exact).abs() > (width + 1) * unit * length).any()) for values in found):
-            return False
+        pairs = sampled(a, b, np.arange(0, 64 * 65, 64), np.tile(np.arange(64), 64)).reshape(64, 64)
+        for found in ((a @ b.T).cpu().double(), torch.from_numpy(pairs)):
+            if bool(((found - exact).abs() > (width + 1) * unit * length).any()):
+                return False
     return True
-
-
-def sampled(z: Tensor, y: Tensor, edges: Tensor, j: Tensor) -> Tensor:
-    """z[i].y[j] for the pairs of a compressed sparse row pattern, float64 on the CPU: nothing is gathered."""
-    zeros = torch.zeros(len(j), dtype=y.dtype, device=y.device)
-    shape = len(z), len(y)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
-        pattern = torch.sparse_csr_tensor(edges.to(y.device), j.to(y.device), zeros, shape, check_invariants=False)
-    return torch.sparse.sampled_addmm(pattern, z, y.T, beta=0.0).values().cpu().double()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +13,7 @@ from reid.evaluation.ranking.frame import Short
 from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.products import Encoded, Float32, Product
-from reid.evaluation.ranking.settle import Cells, count_below
+from reid.evaluation.ranking.settle import count_below
 
 _GROUP = 32  # cells that are looked at as one
 _MANY = 0.5  # of a row's groups: one that has cells in more is counted as a whole, which then is the cheaper way
@@ -58,7 +57,7 @@ class Queries:
     @classmethod
     def of(cls, encoded: Encoded, matches: Matches) -> Queries:
         unit = encoded.unit.double()
-        worst = matches.scores[matches.starts[:-1]] - 3 * matches.slack
+        worst = matches.scores[matches.starts[:-1]] - matches.slack
         return cls(encoded, unit.reciprocal().float(), _down(torch.from_numpy(worst).to(unit.device) / unit))
 
     def take(self, a: slice) -> Queries:
@@ -106,19 +105,17 @@ def sieve(product: Product, x: Queries, y: Columns, ignored: Ignored) -> tuple[I
     return row, column, many, Rows(rows.add_((y.offset - raised).float()), float(error.max()))
 
 
-def whole_rows(x: Short, y: Columns, ignored: Ignored) -> Rows:
-    """The product of n queries and m gallery rows in float32."""
-    product = Float32()
-    queries, columns = product.encode(x), replace(y, encoded=product.encode(y.short))
-    tile = product.tile(queries, columns.encoded).add_(y.offset.float())
+def whole_rows(x: Encoded, y: Columns, ignored: Ignored) -> Rows:
+    """The product of n queries and m gallery rows, both encoded for float32."""
+    tile = Float32().tile(x, y.encoded).add_(y.offset.float())
     ignored.blank(tile)
-    return Rows(tile, float(_error(product, queries, columns).max()))
+    return Rows(tile, float(_error(Float32(), x, y).max()))
 
 
 def _error(product: Product, x: Encoded, y: Columns) -> Tensor:
     """[m] float64: how far a cell of the tile may be from the defined score."""
     rounding = _FLOAT32 * (x.norm.max() * y.encoded.norm + y.offset.abs())
-    return product.error(x, y.encoded) + rounding + 3 * y.doubt
+    return product.error(x, y.encoded) + rounding + y.doubt
 
 
 def _near(tile: Tensor, limit: Tensor) -> tuple[Ints, Ints, Ints]:
@@ -143,7 +140,7 @@ def _near(tile: Tensor, limit: Tensor) -> tuple[Ints, Ints, Ints]:
     return row, column, many
 
 
-def count(rows: Rows, ignored: Ignored, matches: Matches, active: Ints) -> Cells:
+def count(rows: Rows, ignored: Ignored, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     """Count the negatives of whole rows that surely beat each match, and find the cells that may or may not.
 
     Args:
@@ -151,9 +148,12 @@ def count(rows: Rows, ignored: Ignored, matches: Matches, active: Ints) -> Cells
         ignored: cells to leave out.
         matches: whose ``counted`` grows.
         active: [n] the queries' numbers.
+
+    Returns:
+        (active query, column, how many of its worst matches it is counted for, how many it may beat) of each such cell.
     """
     tile = rows.tile
-    doubt = rows.doubt + 3 * matches.slack[active]
+    doubt = rows.doubt + matches.slack[active]
     # the matches of a row, and where a cell must be to be surely above each, or perhaps
     starts, counts = matches.starts[active], np.diff(matches.starts)[active]
     number = np.arange(counts.max())
@@ -171,9 +171,11 @@ def count(rows: Rows, ignored: Ignored, matches: Matches, active: Ints) -> Cells
         kept = ~ignored.among(row, column)
         row, column = row[kept], column[kept]
     values = tile[torch.from_numpy(row).to(tile.device), torch.from_numpy(column).to(tile.device)].cpu().numpy()
-    begin = row * len(number)
-    beaten = count_below(high.ravel().cpu().numpy(), begin, begin + len(number), values, strict=False)
-    return active[row], column, beaten
+    begin, end = row * len(number), (row + 1) * len(number)
+    surely, perhaps = (
+        count_below(limit.ravel().cpu().numpy(), begin, end, values, strict=False) for limit in (high, low)
+    )
+    return active[row], column, surely, perhaps
 
 
 def _between(tile: Tensor, low: Tensor, high: Tensor, row: Ints, match: Ints) -> tuple[Ints, Ints]:
@@ -195,13 +197,8 @@ def _between(tile: Tensor, low: Tensor, high: Tensor, row: Ints, match: Ints) ->
 
 
 def _sorted(tile: Tensor) -> Tensor:
-    """Every row in ascending order; NumPy sorts ten times as fast as PyTorch, in one thread."""
-    if tile.device.type != "cpu":
-        return tile.sort(dim=1).values
-    copy = tile.clone()
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(lambda part: part.numpy().sort(axis=1), copy.tensor_split(torch.get_num_threads())))
-    return copy
+    """Every row in ascending order; NumPy sorts ten times as fast as PyTorch."""
+    return torch.from_numpy(np.sort(tile.numpy(), axis=1)) if tile.device.type == "cpu" else tile.sort(dim=1).values
 
 
 def _down(values: Tensor) -> Tensor:
