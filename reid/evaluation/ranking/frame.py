@@ -88,7 +88,7 @@ class Frame:
         shift = mean * self.scale
         for part, to in zip(rows.split(size), out.split(size), strict=True):
             norm = self.norms(part) if self.distance == "cosine" else None
-            exact = self.tight or (norm is not None and not bool(_usual(norm).all()))
+            exact = self.tight or (norm is not None and not bool(usual(norm).all()))
             values = to.double() if exact else to
             values.copy_(part)
             if norm is None:
@@ -164,9 +164,10 @@ class Frame:
         slack *= _ROOM
         if dtype == torch.float64:
             return slack
-        usual = _usual(norms) & (x_norm < _LONG) & (y_norm < _LONG)
-        return torch.where(usual, slack + _TINY * max(1, self.scale), torch.inf)
+        fits = usual(norms) & (x_norm < _LONG) & (y_norm < _LONG)
+        return torch.where(fits, slack + _TINY * max(1, self.scale), torch.inf)
 
 
-def _usual(norm: Tensor) -> Tensor:
+def usual(norm: Tensor) -> Tensor:
+    """Which lengths are no trouble in float32."""
     return (norm < _LONG) & (norm > _SHORT) | (norm == 0)

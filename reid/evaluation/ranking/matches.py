@@ -11,7 +11,7 @@ from torch import Tensor
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
-from reid.evaluation.ranking.frame import Frame, Short
+from reid.evaluation.ranking.frame import Frame, Short, usual
 from reid.evaluation.ranking.rounding import sampled
 from reid.evaluation.ranking.scores import Floats, Rows, first_copies, pair_scores, row_norms
 
@@ -161,44 +161,61 @@ class Matches:
             norms, in_frame = self.frame.lengths(self.rows(part))
             self.lengths[part], self.norms[part] = norms.cpu().numpy(), in_frame.cpu().numpy()
         owner = self.owner()
+        shift = self._shift() if self.frame.distance == "cosine" else None
         for (first, rows), these in self._in_blocks(owner, self.gallery):
             a, j = owner[these], self.gallery[these] - first
-            slack = np.full(1, np.inf)
-            if self.frame.pairs == torch.float32:
-                short = self.frame.short(rows)
-                scores, slack = self.in_float32(a, short, self.frame.offsets(short)[0], j)
-            if np.isinf(slack).any():
-                scores, slack = self.in_float64(a, rows, j)
-            self.scores[these] = scores
+            found = self._in_float32(a, rows, j, shift) if self.frame.pairs == torch.float32 else None
+            self.scores[these], slack = found or self.in_float64(a, rows, j)
             np.maximum.at(self.slack, a, slack)
+
+    def _shift(self) -> Floats:
+        """[A] float64, s^2 q^.m, where cosines begin in the frame."""
+        mean, scale = self.frame.mean, self.frame.scale
+        dots = np.concatenate([(self.rows(part).double() @ mean).cpu().numpy() for part in self.parts()])
+        return scale**2 * np.divide(dots, self.lengths, out=np.zeros_like(dots), where=self.lengths > 0)
+
+    def _in_float32(self, a: Ints, rows: Tensor, j: Ints, shift: Floats | None) -> tuple[Floats, Floats] | None:
+        """``in_float32`` of rows as they come, or None where float32 is too short for them."""
+        if shift is None:
+            short = self.frame.short(rows)
+            scores, slack = self.in_float32(a, short, self.frame.offsets(short)[0], j)
+            return None if np.isinf(slack).any() else (scores, slack)
+        # cosine: s q^.g^ less the shift, which saves the rows of the frame
+        norms = self.frame.norms(rows)
+        if not bool(usual(norms).all() and usual(torch.from_numpy(self.lengths)).all()):
+            return None
+        factor = torch.where(norms > 0, self.frame.scale / norms, 0).cpu().numpy()
+        slack = self._slack(a, np.full(len(a), self.frame.scale), torch.float32)
+        return self._products(a, rows, j) * factor[j] - shift[a], slack
 
     def _sort(self) -> None:
         """Put the worst first; what is close in float64, or by definition, and a tie's higher index first."""
         owner = self.owner()
-        self._reorder(np.lexsort((self.scores, owner)))
-        same = owner[1:] == owner[:-1]
-        close = same & (np.diff(self.scores) <= 2 * self.slack[owner[1:]])
+        order = np.argsort(self.scores)
+        self._reorder(order[np.argsort(owner[order], kind="stable")])
+        close = (owner[1:] == owner[:-1]) & (np.diff(self.scores) <= 2 * self.slack[owner[1:]])
         if not close.any():
             return
-        # of every run of close ones first the float64 scores decide, then of every run of these the definition
-        run = np.cumsum(np.append(True, ~close))
+        # in every run of close ones first the float64 scores decide, then in every run of these the definition
         which = np.flatnonzero(np.append(close, False) | np.append(False, close))
-        better, slack = self.scores.copy(), np.zeros(len(owner))
-        better[which], slack[which] = self.scores_of(owner[which], self.gallery[which])
+        run = np.cumsum(np.append(True, ~close))[which]
+        better, slack = self.scores_of(owner[which], self.gallery[which])
         order = np.lexsort((better, run))
+        self._reorder(which[order], which)
         better, slack = better[order], slack[order]
-        self._reorder(order)
-        tied = close & (np.diff(better) <= slack[1:] + slack[:-1])
+        tied = (run[1:] == run[:-1]) & (np.diff(better) <= slack[1:] + slack[:-1])
         if tied.any():
-            self.define(np.flatnonzero(np.append(tied, False) | np.append(False, tied)))
             run = np.cumsum(np.append(True, ~tied))
-            self._reorder(np.lexsort((-self.gallery, np.nan_to_num(self.defined), run)))
+            self.define(which[np.append(tied, False) | np.append(False, tied)])
+            order = np.lexsort((-self.gallery[which], np.nan_to_num(self.defined[which]), run))
+            self._reorder(which[order], which)
         for a in np.unique(owner[which]):
             part = self.scores[self.starts[a] : self.starts[a + 1]]
             np.maximum.accumulate(part, out=part)  # stays within the slack: what raises a score is truly no better
 
-    def _reorder(self, order: Ints) -> None:
-        self.gallery, self.scores, self.defined = self.gallery[order], self.scores[order], self.defined[order]
+    def _reorder(self, order: Ints, to: Ints | slice = slice(None)) -> None:
+        for values in (self.gallery, self.scores, self.defined):
+            values[to] = values[order]
 
     def _in_blocks(self, a: Ints, j: Ints) -> Iterator[tuple[tuple[int, Tensor], Ints]]:
         """Gallery blocks, and which of the pairs (a, j) lie in each, a ascending; blocks without any are left out."""

@@ -15,6 +15,7 @@ from reid.evaluation.labels import Floats, Ints
 FLOAT64 = 2.0**-53  # unit roundoffs
 FLOAT32 = 2.0**-24
 _TERMS = 256  # summed in one product; beyond, the bound on the error costs more than another addition
+_SAMPLED = 512  # likewise for pairs, of which there are fewer
 
 
 def unit_of(dtype: torch.dtype) -> float:
@@ -46,13 +47,15 @@ def sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> Floats:
     """
     width = _part(z.shape[1])
     parts = z.shape[1] // width
-    count = np.diff(edges)
-    row = np.repeat(np.arange(len(count)), count)
-    # part k of row i holds its pairs again, from parts * edges[i] + k * count[i] on
-    place = (edges[row] * (parts - 1) + np.arange(len(j)))[:, None] + np.arange(parts) * count[row, None]
-    column = np.empty(parts * len(j), dtype=np.int64)
-    column[place] = j[:, None] * parts + np.arange(parts)
-    begins = np.append(0, np.cumsum(np.repeat(count, parts)))
+    column, begins, place = j, edges, np.arange(len(j))[:, None]
+    if parts > 1:
+        # part k of row i holds its pairs again, from parts * edges[i] + k * count[i] on
+        count = np.diff(edges)
+        row = np.repeat(np.arange(len(count)), count)
+        place = place + (edges[row] * (parts - 1))[:, None] + np.arange(parts) * count[row, None]
+        column = np.empty(parts * len(j), dtype=np.int64)
+        column[place] = j[:, None] * parts + np.arange(parts)
+        begins = np.append(0, np.cumsum(np.repeat(count, parts)))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
         pattern = torch.sparse_csr_tensor(
@@ -74,7 +77,7 @@ def sampled_terms(width: int) -> int:
 @cache
 def _part(width: int) -> int:
     """The longest part of at most so many columns that a row can be cut into; the whole where only tiny ones can."""
-    longest = max(part for part in range(1, min(width, _TERMS) + 1) if width % part == 0)
+    longest = max(part for part in range(1, min(width, _SAMPLED) + 1) if width % part == 0)
     return longest if longest >= min(width, 32) else width
 
 

@@ -123,18 +123,22 @@ def _near(tile: Tensor, limit: Tensor) -> tuple[Ints, Ints, Ints]:
     edge = tile.shape[1] // _GROUP * _GROUP
     parts = [(0, tile[:, :edge].unflatten(1, (edge // _GROUP, _GROUP))), (edge, tile[:, None, edge:])]
     parts = [(first, groups) for first, groups in parts if groups.numel()]
-    hits = [torch.ge(groups.amax(2), limit[:, None]).cpu().numpy() for _, groups in parts]
-    number = sum(np.count_nonzero(hit, axis=1) for hit in hits)
-    many = np.flatnonzero(number > _MANY * sum(hit.shape[1] for hit in hits))
+    hits = []
+    for _, groups in parts:
+        hit = torch.ge(groups.amax(2), limit[:, None]).cpu().numpy()
+        hits.append(np.divmod(np.flatnonzero(hit), hit.shape[1]))
+    number = sum(np.bincount(row, minlength=len(tile)) for row, _ in hits)
+    many = np.flatnonzero(number > _MANY * sum(groups.shape[1] for _, groups in parts))
     if len(many) < _WORTH:
         many = many[:0]
+    apart = np.zeros(len(tile), dtype=np.bool_)
+    apart[many] = True
     found = [(many[:0], many[:0])]
-    for (first, groups), hit in zip(parts, hits, strict=True):
-        hit[many] = False
-        row, group = np.divmod(np.flatnonzero(hit), hit.shape[1])
+    for (first, groups), (row, group) in zip(parts, hits, strict=True):
+        row, group = row[~apart[row]], group[~apart[row]]
         at = torch.from_numpy(row).to(tile.device)
-        cells = groups[at, torch.from_numpy(group).to(tile.device)]
-        which, inside = np.divmod(np.flatnonzero(cells.cpu().numpy() >= limit[at, None].cpu().numpy()), groups.shape[2])
+        cells = groups[at, torch.from_numpy(group).to(tile.device)].cpu().numpy()
+        which, inside = np.divmod(np.flatnonzero(cells >= limit[at, None].cpu().numpy()), groups.shape[2])
         found.append((row[which], first + group[which] * _GROUP + inside))
     row, column = (np.concatenate(values) for values in zip(*found, strict=True))
     return row, column, many
