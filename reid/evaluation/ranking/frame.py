@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.evaluation.ranking.rounding import FLOAT32, FLOAT64, product, sampled_terms, terms, unit_of
-from reid.evaluation.ranking.scores import Distance, row_norms
+from reid.evaluation.ranking.rounding import FLOAT32, FLOAT64, row_products, sampled_terms, unit_of
+from reid.evaluation.ranking.scores import Distance, Floats, row_norms
 
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
 _NARROW = 2.0**-5  # likewise for pairs in float64 at once
@@ -33,6 +33,10 @@ class Short:
     rows: Tensor
     norm: Tensor
     lost: Tensor
+
+    def take(self, rows: slice) -> Short:
+        """Some of them."""
+        return Short(self.rows[rows], self.norm[rows], self.lost[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +84,17 @@ class Frame:
             return torch.from_numpy(row_norms(rows.cpu().numpy(), np.arange(len(rows)))).to(rows.device)
         return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
 
-    def centred(self, rows: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
-        """X or y, [n, D] of this type, of float32 rows."""
+    def centred(self, rows: Tensor, dtype: torch.dtype = torch.float64, norms: Tensor | None = None) -> Tensor:
+        """X or y, [n, D] of this type, of float32 rows; their ``norms`` are used if they are known."""
         out = torch.empty(rows.shape, dtype=dtype, device=rows.device)
         size = max(1, _NUMBERS // rows.shape[1])
         mean = self.mean.to(dtype)
         shift = mean * self.scale
-        for part, to in zip(rows.split(size), out.split(size), strict=True):
-            norm = self.norms(part) if self.distance == "cosine" else None
+        for start in range(0, len(rows), size):
+            part, to = rows[start : start + size], out[start : start + size]
+            norm = None
+            if self.distance == "cosine":
+                norm = self.norms(part) if norms is None else norms[start : start + size]
             exact = self.tight or (norm is not None and not bool(usual(norm).all()))
             values = to.double() if exact else to
             values.copy_(part)
@@ -99,13 +106,13 @@ class Frame:
                 to.copy_(values)
         return out
 
-    def short(self, rows: Tensor) -> Short:
-        """X or y of float32 rows.
+    def short(self, rows: Tensor, norms: Tensor | None = None) -> Short:
+        """X or y of float32 rows, whose ``norms`` may be known.
 
         cosine: the factor s / |g| is rounded (u; its norm by (D / 2 + 3) v), then the product (u) and the difference
         (u |y|). euclidean: only the difference, s being a power of two. If tight, only the result.
         """
-        values = self.centred(rows, torch.float32)
+        values = self.centred(rows, torch.float32, norms)
         norm = torch.linalg.vector_norm(values, dim=1).double()
         long = ~(norm < _LONG)
         norm.mul_(_ROOM)
@@ -122,8 +129,8 @@ class Frame:
             c = torch.linalg.vector_norm(y.rows, dim=1, dtype=torch.float64).square() / -2
             return c, _ROOM * y.norm * y.lost + FLOAT64 * len(self.mean) * y.norm.square()
         length = self.scale * float(torch.linalg.vector_norm(self.mean))
-        c = product(y.rows, (self.mean * self.scale).float()[None])[:, 0].double()
-        return c, _ROOM * length * (y.lost + FLOAT32 * terms(len(self.mean)) * y.norm)
+        c = row_products(y.rows, (self.mean * self.scale).float())
+        return c, _ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean)) * y.norm)
 
     def lengths(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(their norms as they come, at least |x|), both [n] float64, of float32 queries."""
@@ -132,11 +139,15 @@ class Frame:
             return norms, torch.full_like(norms, self.scale * (1 + float(torch.linalg.vector_norm(self.mean))) * _ROOM)
         return norms, torch.linalg.vector_norm(self.centred(rows), dim=1) * _ROOM
 
-    def multipliers(self, rows: Tensor, norms: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(z [n, D], f [n] float64), f z.y being x.y + c (cosine) or x.y (euclidean), of float32 rows and ``norms``."""
-        if self.distance == "cosine":
-            return rows.to(dtype), torch.where(norms > 0, self.scale / norms, 0)
-        return self.centred(rows, dtype), torch.ones(len(rows), dtype=torch.float64, device=rows.device)
+    def multipliers(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        """Z [n, D] of float32 queries: with f of ``factors`` f z.y is x.y + c (cosine) or x.y (euclidean)."""
+        return rows.to(dtype) if self.distance == "cosine" else self.centred(rows, dtype)
+
+    def factors(self, norms: Floats) -> Floats:
+        """F [n] of queries that have these norms as they come; of gallery rows for cosine s / |g| likewise."""
+        if self.distance == "euclidean":
+            return np.ones_like(norms)
+        return np.divide(self.scale, norms, out=np.zeros_like(norms), where=norms > 0)
 
     def slack(self, norms: Tensor, x_norm: Tensor, y_norm: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
         """How far f z.y (and c) in an arithmetic may lie from the defined score (shift, scale and factor applied).

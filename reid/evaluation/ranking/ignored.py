@@ -24,7 +24,11 @@ class Ignored:
 
     def blank(self, tile: Tensor) -> None:
         """Put minus infinity into these cells."""
-        tile[torch.from_numpy(self.row).to(tile.device), torch.from_numpy(self.column).to(tile.device)] = -torch.inf
+        if tile.device.type == "cpu":
+            tile.numpy()[self.row, self.column] = -np.inf  # sooner done than by PyTorch
+        else:
+            row, column = (torch.from_numpy(values).to(tile.device) for values in (self.row, self.column))
+            tile[row, column] = -torch.inf
         if self.row_group is not None and self.column_group is not None:
             tile.masked_fill_(self.row_group[:, None] == self.column_group, -torch.inf)
 

@@ -16,6 +16,7 @@ from reid.evaluation.ranking.rounding import sampled
 from reid.evaluation.ranking.scores import Floats, Rows, first_copies, pair_scores, row_norms
 
 _NUMBERS = 2**20  # of rows that are at hand in float64 at a time, 8 MiB
+_HELD = 3 * 2**20  # of gallery rows that wait for it
 
 
 class Matches:
@@ -39,7 +40,7 @@ class Matches:
     def __init__(self, query: Rows, gallery: Gallery, pairs: Pairs, frame: Frame, block_rows: int) -> None:
         self.query, self._blocks, self._rows = query, gallery, block_rows
         self.frame = frame
-        self._norms = np.full(len(query), np.nan)
+        self._norms, self._row_norms = np.full(len(query), np.nan), np.full(gallery.rows, np.nan)
         query_of = np.repeat(np.arange(len(query)), np.diff(pairs.starts))[pairs.match]
         self.queries, counts = np.unique(query_of, return_counts=True)
         self.starts = np.concatenate([[0], np.cumsum(counts)])
@@ -70,10 +71,12 @@ class Matches:
 
     def rows(self, a: slice | Ints) -> Tensor:
         """The float32 rows of some active queries."""
-        of = self.queries[a]
-        together = len(of) and of[-1] - of[0] + 1 == len(of)  # then nothing is copied
-        rows = self.query[of[0] : of[-1] + 1] if together else self.query[of]
-        return torch.from_numpy(rows).to(self._blocks.device)
+        return self._query_rows(self.queries[a], self._blocks.device)
+
+    def norms_of(self, gallery: Ints) -> Tensor | None:
+        """[n] float64, the norms of these gallery rows as they come, if all are known."""
+        norms = self._row_norms[gallery]
+        return None if np.isnan(norms).any() else torch.from_numpy(norms).to(self._blocks.device)
 
     def parts(self) -> Iterator[slice]:
         """The active queries, some at a time."""
@@ -108,8 +111,25 @@ class Matches:
     def scores_of(self, a: Ints, j: Ints) -> tuple[Floats, Floats]:
         """The same of active queries and gallery indices in any order, in one pass over the gallery."""
         scores, slack = np.empty(len(a)), np.empty(len(a))
+        held: list[tuple[Tensor, Ints, Ints]] = []
+
+        def score() -> None:
+            rows, these, column = (list(parts) for parts in zip(*held, strict=True))
+            which = np.concatenate(these)
+            starts = np.cumsum([0, *map(len, rows)])
+            column = np.concatenate([part + start for part, start in zip(column, starts, strict=False)])
+            order = np.argsort(a[which], kind="stable")
+            which = which[order]
+            scores[which], slack[which] = self.in_float64(a[which], torch.cat(rows), column[order])
+            held.clear()
+
         for (first, rows), these in self._in_blocks(a, j):
-            scores[these], slack[these] = self.in_float64(a[these], rows, j[these] - first)
+            used, column = places(j[these] - first)
+            held.append((rows[torch.from_numpy(used).to(rows.device)], these, column))
+            if sum(len(part) for part, *_ in held) * rows.shape[1] > _HELD:
+                score()
+        if held:
+            score()
         return scores, slack
 
     def defined_of(self, a: Ints, j: Ints) -> Floats:
@@ -138,19 +158,24 @@ class Matches:
 
     def _products(self, a: Ints, y: Tensor, j: Ints) -> Floats:
         """F z.y of pairs, in y's arithmetic; see ``frame``."""
-        out = np.empty(len(a))
-        used, place = places(a)
+        out, i = np.empty(len(a)), self.queries[a]
+        used, place = places(i)
         if len(used) and 2 * len(used) > used[-1] - used[0] + 1:  # those between cost less than a copy
-            used, place = np.arange(used[0], used[-1] + 1), a - used[0]
+            used, place = np.arange(used[0], used[-1] + 1), i - used[0]
         edges = np.append(0, np.cumsum(np.bincount(place)))
-        size = max(1, _NUMBERS // y.shape[1])
-        for first in range(0, len(used), size):
+        as_it_is = self.frame.distance == "cosine" and y.dtype == torch.float32
+        size = len(used) if as_it_is else max(1, _NUMBERS // y.shape[1])
+        for first in range(0, len(used), max(1, size)):
             own = used[first : first + size]
             inner = edges[first : first + len(own) + 1]
             part = slice(inner[0], inner[-1])
-            z, f = self.frame.multipliers(self.rows(own), torch.from_numpy(self.lengths[own]).to(y.device), y.dtype)
-            out[part] = sampled(z, y, inner - inner[0], j[part]) * f.cpu().numpy()[place[part] - first]
-        return out
+            z = self.frame.multipliers(self._query_rows(own, y.device), y.dtype)
+            out[part] = sampled(z, y, inner - inner[0], j[part])
+        return out * self.frame.factors(self.lengths)[a]
+
+    def _query_rows(self, of: Ints, device: torch.device) -> Tensor:
+        together = len(of) and of[-1] - of[0] + 1 == len(of)  # then nothing is copied
+        return torch.from_numpy(self.query[of[0] : of[-1] + 1] if together else self.query[of]).to(device)
 
     def _slack(self, a: Ints, norm: Floats, dtype: torch.dtype) -> Floats:
         lengths, norms, of_y = (torch.from_numpy(values) for values in (self.lengths[a], self.norms[a], norm))
@@ -164,7 +189,7 @@ class Matches:
         shift = self._shift() if self.frame.distance == "cosine" else None
         for (first, rows), these in self._in_blocks(owner, self.gallery):
             a, j = owner[these], self.gallery[these] - first
-            found = self._in_float32(a, rows, j, shift) if self.frame.pairs == torch.float32 else None
+            found = self._in_float32(a, rows, j, first, shift) if self.frame.pairs == torch.float32 else None
             self.scores[these], slack = found or self.in_float64(a, rows, j)
             np.maximum.at(self.slack, a, slack)
 
@@ -174,7 +199,9 @@ class Matches:
         dots = np.concatenate([(self.rows(part).double() @ mean).cpu().numpy() for part in self.parts()])
         return scale**2 * np.divide(dots, self.lengths, out=np.zeros_like(dots), where=self.lengths > 0)
 
-    def _in_float32(self, a: Ints, rows: Tensor, j: Ints, shift: Floats | None) -> tuple[Floats, Floats] | None:
+    def _in_float32(
+        self, a: Ints, rows: Tensor, j: Ints, first: int, shift: Floats | None
+    ) -> tuple[Floats, Floats] | None:
         """``in_float32`` of rows as they come, or None where float32 is too short for them."""
         if shift is None:
             short = self.frame.short(rows)
@@ -182,11 +209,11 @@ class Matches:
             return None if np.isinf(slack).any() else (scores, slack)
         # cosine: s q^.g^ less the shift, which saves the rows of the frame
         norms = self.frame.norms(rows)
+        self._row_norms[first : first + len(rows)] = norms.cpu().numpy()
         if not bool(usual(norms).all() and usual(torch.from_numpy(self.lengths)).all()):
             return None
-        factor = torch.where(norms > 0, self.frame.scale / norms, 0).cpu().numpy()
         slack = self._slack(a, np.full(len(a), self.frame.scale), torch.float32)
-        return self._products(a, rows, j) * factor[j] - shift[a], slack
+        return self._products(a, rows, j) * self.frame.factors(norms.cpu().numpy())[j] - shift[a], slack
 
     def _sort(self) -> None:
         """Put the worst first; what is close in float64, or by definition, and a tie's higher index first."""

@@ -52,8 +52,8 @@ class Product(Interface):
     def encode(self, rows: Short) -> Encoded:
         """Encode [n, D] rows for either side of a product."""
 
-    def tile(self, x: Encoded, y: Encoded) -> Tensor:
-        """The product of n and m rows, [n, m] float32; good until the next one."""
+    def multiply(self, x: Tensor, y: Encoded, out: Tensor) -> None:
+        """Put the product of n rows, of which this is the code, and m rows into [n, m] float32."""
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         """[m] float64: no score of column j is further than this from the real number."""
@@ -66,8 +66,7 @@ class Int8:
     widest = 2**16  # 2 * 127^2 of these still fit an int32
 
     def __init__(self) -> None:
-        # the same memory for every tile: it stays in the processor's cache
-        self._sums, self._tile = torch.empty(0, dtype=torch.int32), torch.empty(0)
+        self._sums = torch.empty(0, dtype=torch.int32)  # the same memory every time: it stays in the processor's cache
 
     def encode(self, rows: Short) -> Encoded:
         values = rows.rows
@@ -81,10 +80,9 @@ class Int8:
         error = _ROOM * (unit.double() * rest + 4 * FLOAT32 * rows.norm) + rows.lost
         return Encoded(code, unit, rows.norm, error)
 
-    def tile(self, x: Encoded, y: Encoded) -> Tensor:
-        shape = len(x.code), len(y.code)
-        torch._int_mm(x.code, y.code.T, out=self._sums.resize_(shape))
-        return self._tile.resize_(shape).copy_(self._sums).mul_(y.unit)
+    def multiply(self, x: Tensor, y: Encoded, out: Tensor) -> None:
+        torch._int_mm(x, y.code.T, out=self._sums.resize_(out.shape))
+        out.copy_(self._sums).mul_(y.unit)
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         return _cauchy_schwarz(x, y)
@@ -98,8 +96,8 @@ class Float32:
     def encode(self, rows: Short) -> Encoded:
         return Encoded(rows.rows, torch.ones(len(rows.rows), device=rows.rows.device), rows.norm, rows.lost)
 
-    def tile(self, x: Encoded, y: Encoded) -> Tensor:
-        return product(x.code, y.code)
+    def multiply(self, x: Tensor, y: Encoded, out: Tensor) -> None:
+        product(x, y.code, out)
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         return _cauchy_schwarz(x, y) + _ROOM * terms(x.code.shape[1]) * FLOAT32 * x.norm.max() * y.norm
@@ -115,8 +113,8 @@ class BFloat16:
         error = torch.linalg.vector_norm(rows.rows - code.float(), dim=1).double() * _ROOM + rows.lost
         return Encoded(code, torch.ones(len(code), device=code.device), rows.norm, error)
 
-    def tile(self, x: Encoded, y: Encoded) -> Tensor:
-        return (x.code @ y.code.T).float()
+    def multiply(self, x: Tensor, y: Encoded, out: Tensor) -> None:
+        out.copy_(x @ y.code.T)
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         # bfloat16 units may round twice where a fused step rounds once, and the result is rounded to bfloat16

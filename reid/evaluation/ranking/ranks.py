@@ -22,7 +22,6 @@ What is kept is a count for each match: memory does not depend on the gallery's 
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -34,28 +33,28 @@ from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
-from reid.evaluation.ranking.frame import Frame, Short
+from reid.evaluation.ranking.frame import Frame
 from reid.evaluation.ranking.ignored import Blanks, Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.near import Near, count_near
 from reid.evaluation.ranking.products import BFloat16, Encoded, Float32, Int8, Product, int8_is_exact, int8_pays
-from reid.evaluation.ranking.rounding import bounds_hold
+from reid.evaluation.ranking.rounding import bounds_hold, quiet_sampling
 from reid.evaluation.ranking.scores import Distance, Rows
 from reid.evaluation.ranking.settle import Settler
 from reid.evaluation.ranking.sieve import Columns, Queries, count, sieve, whole_rows
 
-Part = TypeVar("Part", Encoded, Short)
 ROUTES = ("auto", "int8", "bfloat16", "float32")
 _NUMBERS = 3 * 2**19  # of a gallery block, 6 MiB in float32
 _WIDEST = 2048  # rows of a block at most
 _WIDER = 2  # so many blocks at a time while the matches are scored, each with all queries
-_CELLS = 2**20  # of a tile, 4 MiB in float32
+_CELLS = 2**21  # of a tile, 8 MiB in float32
 _PART = 2**18  # numbers encoded at a time
 _SAMPLE = 512  # rows that show where the gallery lies
 _WEAK = 0.5  # of a block's rows: where more are counted as a whole, float32 is the shorter way at once
 
 
 @full_float32()
+@quiet_sampling()
 def match_ranks(
     query: Rows,
     gallery: Gallery,
@@ -174,7 +173,7 @@ def _count_block(
 
     ``rows`` are [m, D] float32, ``gallery`` their indices, ``height`` the queries of a tile.
     """
-    frame, columns = matches.frame, _columns(matches.frame, product or Float32(), rows)
+    frame, columns = matches.frame, _columns(matches.frame, product or Float32(), rows, matches.norms_of(gallery))
     named, weak = [(np.zeros(0, dtype=np.int64),) * 2], 0
     height = max(1, height)
     for start in range(0, len(matches.queries), height):
@@ -222,16 +221,15 @@ def _product(route: str, width: int, device: torch.device) -> Product:
     return BFloat16() if route == "bfloat16" else Float32()
 
 
-def _columns(frame: Frame, product: Product, rows: Tensor) -> Columns:
+def _columns(frame: Frame, product: Product, rows: Tensor, norms: Tensor | None) -> Columns:
     """A gallery block, encoded a part at a time: what that needs meanwhile is several times as much as its result."""
+    short = frame.short(rows, norms)
     size = max(1, _PART // rows.shape[1])
-    shorts = [frame.short(part) for part in rows.split(size)]
-    encoded = _join([product.encode(short) for short in shorts])
-    short = _join(shorts)
+    parts = range(0, len(rows), size)
+    encoded = _join([product.encode(short.take(slice(start, start + size))) for start in parts])
     offset, doubt = frame.offsets(short)
     return Columns(short, encoded, offset, doubt + frame.slack(*(torch.zeros_like(short.norm),) * 2, short.norm))
 
 
-def _join(parts: list[Part]) -> Part:
-    kind = type(parts[0])
-    return kind(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(kind)))
+def _join(parts: list[Encoded]) -> Encoded:
+    return Encoded(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Encoded)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
@@ -23,15 +25,22 @@ def unit_of(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps / 2
 
 
-def product(x: Tensor, y: Tensor) -> Tensor:
+def product(x: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
     """``x @ y.T`` for float32 [n, D] and [m, D], a sum of products of a few columns each: [n, m].
 
     Every cell is within ``terms(D)`` 2^-24 (1 + 2^-8) |x| |y| of the real number.
     """
-    total = x[:, :_TERMS] @ y[:, :_TERMS].T
+    total = torch.mm(x[:, :_TERMS], y[:, :_TERMS].T, out=out)
     for start in range(_TERMS, x.shape[1], _TERMS):
         total.add_(x[:, start : start + _TERMS] @ y[:, start : start + _TERMS].T)
     return total
+
+
+def row_products(x: Tensor, v: Tensor) -> Tensor:
+    """``x @ v`` of float32 [n, D] and [D] in the same way, [n] float64: within ``sampled_terms(D)`` of these units."""
+    width = _part(x.shape[1])
+    parts = x.view(len(x), -1, width).transpose(0, 1)
+    return torch.bmm(parts, v.view(-1, width, 1))[:, :, 0].double().sum(0)
 
 
 def terms(width: int) -> int:
@@ -56,17 +65,23 @@ def sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> Floats:
         column = np.empty(parts * len(j), dtype=np.int64)
         column[place] = j[:, None] * parts + np.arange(parts)
         begins = np.append(0, np.cumsum(np.repeat(count, parts)))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
-        pattern = torch.sparse_csr_tensor(
-            torch.from_numpy(begins).to(y.device),
-            torch.from_numpy(column).to(y.device),
-            torch.zeros(len(column), dtype=y.dtype, device=y.device),
-            (parts * len(z), parts * len(y)),
-            check_invariants=False,
-        )
+    pattern = torch.sparse_csr_tensor(
+        torch.from_numpy(begins).to(y.device),
+        torch.from_numpy(column).to(y.device),
+        torch.zeros(len(column), dtype=y.dtype, device=y.device),
+        (parts * len(z), parts * len(y)),
+        check_invariants=False,
+    )
     z, y = z.reshape(-1, width), y.reshape(-1, width)
     return torch.sparse.sampled_addmm(pattern, z, y.T, beta=0.0).values().cpu().double().numpy()[place].sum(1)
+
+
+@contextmanager
+def quiet_sampling() -> Iterator[None]:
+    """Within it, PyTorch does not warn that its sparse tensors are young."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*Sparse CSR tensor support is in beta.*")
+        yield
 
 
 def sampled_terms(width: int) -> int:

@@ -93,7 +93,9 @@ def sieve(product: Product, x: Queries, y: Columns, ignored: Ignored) -> tuple[I
     # in float64 numbers of the frame; divided by the unit, of the tile
     error = _error(product, x.encoded, y)
     raised = y.offset + error
-    tile = product.tile(x.encoded, y.encoded).addr_(x.shrink, raised.float())
+    tile = torch.empty(len(x.limit), len(raised), device=raised.device)
+    product.multiply(x.encoded.code, y.encoded, tile)
+    tile.addr_(x.shrink, raised.float())
     ignored.blank(tile)
     row, column, many = _near(tile, x.limit)
     if bool(torch.isinf(x.limit).any()):  # as low as what is blank
@@ -101,13 +103,15 @@ def sieve(product: Product, x: Queries, y: Columns, ignored: Ignored) -> tuple[I
         row, column = row[there], column[there]
     if not (len(many) and isinstance(product, Float32) and raised.abs().max() < _FINITE):
         return row, column, many, None
-    rows = tile if len(many) == len(tile) else tile[torch.from_numpy(many).to(tile.device)]
-    return row, column, many, Rows(rows.add_((y.offset - raised).float()), float(error.max()))
+    own = tile[torch.from_numpy(many).to(tile.device)]
+    return row, column, many, Rows(own.add_((y.offset - raised).float()), float(error.max()))
 
 
 def whole_rows(x: Encoded, y: Columns, ignored: Ignored) -> Rows:
     """The product of n queries and m gallery rows, both encoded for float32."""
-    tile = Float32().tile(x, y.encoded).add_(y.offset.float())
+    tile = torch.empty(len(x.code), len(y.offset), device=x.code.device)
+    Float32().multiply(x.code, y.encoded, tile)
+    tile.add_(y.offset.float())
     ignored.blank(tile)
     return Rows(tile, float(_error(Float32(), x, y).max()))
 
@@ -122,7 +126,7 @@ def _near(tile: Tensor, limit: Tensor) -> tuple[Ints, Ints, Ints]:
     """(row, column) of the cells at or above their row's limit, and rows that have them in most groups, apart."""
     edge = tile.shape[1] // _GROUP * _GROUP
     parts = [(0, tile[:, :edge].unflatten(1, (edge // _GROUP, _GROUP))), (edge, tile[:, None, edge:])]
-    parts = [(first, groups) for first, groups in parts if groups.numel()]
+    parts = [(first, groups) for first, groups in parts if groups.shape[1] and groups.shape[2]]
     hits = []
     for _, groups in parts:
         hit = torch.ge(groups.amax(2), limit[:, None]).cpu().numpy()
