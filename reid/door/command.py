@@ -17,11 +17,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from reid import streams
 from reid.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
+@streams.lasting()
 def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
     """Compose ``configs/<config_name>.yaml`` with the command line and give it to ``task``.
 

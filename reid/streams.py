@@ -1,0 +1,58 @@
+"""Output that outlives its reader: ``| head`` after a line, or a terminal that was closed."""
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO, cast
+
+_GONE = (errno.EPIPE, errno.EIO)  # a pipe that nobody reads, a terminal that is not there any more
+
+
+@contextlib.contextmanager
+def lasting() -> Iterator[None]:
+    """While the block lasts, what is printed goes nowhere once nobody reads it.
+
+    No work ends because of that, neither a training nor a page that is still to be written, and the exit code tells
+    what it always does.
+    """
+    before = sys.stdout, sys.stderr  # None where it was closed from the start
+    sys.stdout, sys.stderr = (stream and cast(TextIO, _Lasting(stream)) for stream in before)
+    ours = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        for stream in filter(None, ours):
+            stream.flush()  # what is left would else fail while Python ends
+        sys.stdout, sys.stderr = before
+
+
+class _Lasting:
+    """A text stream whose writes do not fail for want of a reader."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with self._kept():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._kept():
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())  # the stream's own buffer and child processes write there too
+            os.close(nowhere)
