@@ -74,6 +74,8 @@ CASES = [
     train("unknown key added", "+epochs=1", says=["unknown config key 'epochs'", "known are", "trainer"]),
     train("unknown argument added", "+trainer.epochs=1", says=["unknown config key 'trainer.epochs'", "max_epochs"]),
     train("unknown head argument added", "+head.dropout=1", says=["unknown config key 'head.dropout'", "pooling"]),
+    train("unknown logger argument added", "logger=tensorboard", "+logger.foo=1",
+          says=["unknown config key 'logger.foo'", "tensorboard takes name"]),
     train("unknown loss argument added", "+objective.terms.triplet.loss.alpha=1",
           says=["unknown config key 'objective.terms.triplet.loss.alpha'", "margin"]),
     train("list with a blank", "image.size=[64,", "32]", says=["image.size=[64,", "lists without blanks"]),
