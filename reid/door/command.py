@@ -67,10 +67,10 @@ def _in_own_sweep() -> bool:
 
 
 def _job() -> float | None:
-    from reid.door import sweep_job
+    from reid.door.sweeps import job
 
     hydra: Any = HydraConfig.get()
-    return sweep_job.run(sweep_job.job_of(hydra, list(hydra.overrides.task)))
+    return job.run(job.job_of(hydra, list(hydra.overrides.task)))
 
 
 def _leave(error: Exception | str) -> NoReturn:

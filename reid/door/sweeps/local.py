@@ -14,8 +14,10 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from reid.door import check, sweep_job, sweep_plan
-from reid.door.sweep import LaunchError, not_installed
+from reid.door import check
+from reid.door.sweeps import plan
+from reid.door.sweeps.job import SIGNALS, STOP, Job, job_of, python_path, run
+from reid.door.sweeps.sweep import LaunchError, not_installed
 from reid.errors import UserError
 
 
@@ -42,11 +44,10 @@ class JoblibLauncher(Launcher):
         places = self.n_jobs if self.n_jobs > 0 else len(os.sched_getaffinity(0))
         one_gpu = self.config.trainer.devices == 1
         jobs = [
-            replace(sweep_job.job_of(self.config.hydra, overrides), places=places, one_gpu=one_gpu)
-            for overrides in job_overrides
+            replace(job_of(self.config.hydra, overrides), places=places, one_gpu=one_gpu) for overrides in job_overrides
         ]
         work = Parallel(n_jobs=places, backend="loky", batch_size=1, return_as="generator_unordered")
-        with _stopping(Path(jobs[0].folder).parent / sweep_job.STOP) as got:
+        with _stopping(Path(jobs[0].folder).parent / STOP) as got:
             ends = _collected(jobs, work(delayed(_in_worker)(job) for job in jobs))
         if got:
             raise SystemExit(128 + got[0])
@@ -68,7 +69,7 @@ def _stopping(file: Path) -> Iterator[list[int]]:
         file.touch()
 
     file.unlink(missing_ok=True)
-    before = {number: signal.signal(number, take) for number in (signal.SIGINT, *sweep_job.SIGNALS)}
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, *SIGNALS)}
     try:
         yield got
     finally:
@@ -77,9 +78,9 @@ def _stopping(file: Path) -> Iterator[list[int]]:
         file.unlink(missing_ok=True)
 
 
-def _in_worker(job: sweep_job.Job) -> tuple[str, Exception | None]:
+def _in_worker(job: Job) -> tuple[str, Exception | None]:
     """``_contained`` in a process that waits for its next job whatever signals come: one that died would end all."""
-    for number in (signal.SIGINT, *sweep_job.SIGNALS):
+    for number in (signal.SIGINT, *SIGNALS):
         signal.signal(number, signal.SIG_IGN)
     return _contained(job)
 
@@ -104,8 +105,8 @@ class RayLauncher(Launcher):
         """Run the jobs; returns when all are over. One whose machine is lost begins again, where it was, on another."""
         import ray
 
-        jobs = [sweep_job.job_of(self.config.hydra, overrides) for overrides in job_overrides]
-        path = {"PYTHONPATH": sweep_job.python_path()}
+        jobs = [job_of(self.config.hydra, overrides) for overrides in job_overrides]
+        path = {"PYTHONPATH": python_path()}
         try:
             ray.init(address=self.address, runtime_env={"env_vars": path}, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError) as error:
@@ -125,19 +126,19 @@ def _as_they_end(tasks: list[Any]) -> Iterator[Any]:
         yield ray.get(done)
 
 
-def _collected(jobs: Sequence[sweep_job.Job], ends: Iterable[tuple[str, Exception | None]]) -> list[JobReturn]:
+def _collected(jobs: Sequence[Job], ends: Iterable[tuple[str, Exception | None]]) -> list[JobReturn]:
     """What became of the jobs, in their order; tells of each as it ends."""
     found: dict[str, Exception | None] = {}
     for folder, error in ends:
         found[folder] = error
-        print(f"[{len(found)}/{len(jobs)}] {Path(folder).name} {sweep_plan.state(Path(folder)).name}", flush=True)
+        print(f"[{len(found)}/{len(jobs)}] {Path(folder).name} {plan.state(Path(folder)).name}", flush=True)
     return [_returned(found[job.folder]) for job in jobs]
 
 
-def _contained(job: sweep_job.Job) -> tuple[str, Exception | None]:
+def _contained(job: Job) -> tuple[str, Exception | None]:
     """The job's folder, and why it failed. One that a signal stopped has not: it goes on when the sweep does."""
     try:
-        sweep_job.run(job)
+        run(job)
     except SystemExit:
         pass
     except Exception as error:

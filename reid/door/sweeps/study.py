@@ -19,10 +19,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from reid import files
-from reid.door import check, sweep_plan
-from reid.door.sweep import Sweep, not_installed
-from reid.door.sweep_plan import TRIAL, Job
-from reid.door.sweep_space import check_space, draw, some_value, spelled
+from reid.door import check
+from reid.door.sweeps import plan
+from reid.door.sweeps.plan import TRIAL, Job
+from reid.door.sweeps.space import check_space, draw, some_value, spelled
+from reid.door.sweeps.sweep import Sweep, not_installed
 from reid.errors import UserError, unknown
 from reid.report.text import DASH, percent
 
@@ -78,7 +79,7 @@ class StudySweep(Sweep):
         judged = ["eval.split=validation"]  # the test set is not even looked at
         return [[*given, *judged, f"run.name=trial{number}"] for number in range(self.options["trials"])]
 
-    def wanted_again(self, told: sweep_plan.Earlier) -> list[list[str]]:
+    def wanted_again(self, told: plan.Earlier) -> list[list[str]]:
         """As at first: there may be more trials now."""
         return self._asked(list(told.given))
 
@@ -100,7 +101,7 @@ class StudySweep(Sweep):
     def finish(self, jobs: list[Job]) -> bool:
         missing = super().finish(jobs)
         study = open_study({**self.options, "folder": str(self.folder)})
-        told = [o for o in sweep_plan.earlier(self.folder).given if _key(o) not in _NOT_OF_THE_BEST]
+        told = [o for o in plan.earlier(self.folder).given if _key(o) not in _NOT_OF_THE_BEST]
         if not any(trial.state.name == "COMPLETE" for trial in study.trials):
             return missing
         best = study.best_trial
@@ -175,7 +176,7 @@ class Trial:
         """Tell the study of new epochs; whether the run is so far below the others that it should end."""
         import optuna
 
-        scores = sweep_plan.validated(self.folder, self.options["metric"])
+        scores = plan.validated(self.folder, self.options["metric"])
         handle = optuna.trial.Trial(self.study, self.study.trials[self.number]._trial_id) if scores else None
         for epoch in sorted(set(scores) - self.told):
             assert handle is not None
@@ -193,7 +194,7 @@ class Trial:
         """
         from optuna.trial import TrialState
 
-        scores = sweep_plan.validated(self.folder, self.options["metric"])
+        scores = plan.validated(self.folder, self.options["metric"])
         value = max(scores.values(), default=None)
         if done and value is not None:
             self.study.tell(self.number, value, skip_if_finished=True)
