@@ -10,32 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
 from reid.door import check
 from reid.door.sweeps import plan
 from reid.door.sweeps.job import SIGNALS, STOP, Job, job_of, python_path, run
-from reid.door.sweeps.sweep import LaunchError, not_installed
+from reid.door.sweeps.launcher import LaunchError, PackageLauncher
 from reid.errors import UserError
 
 
-class JoblibLauncher(Launcher):
+class JoblibLauncher(PackageLauncher):
     """``n_jobs`` at once on this machine, -1 one for each core."""
+
+    option = package = "joblib"
 
     def __init__(self, n_jobs: int, **_: Any) -> None:  # and what hydra-joblib-launcher adds, where that is installed
         check.value("hydra.launcher.n_jobs", n_jobs, int, -1)
         if n_jobs == 0:
             raise UserError("hydra.launcher.n_jobs=0 launches nothing: give the jobs at once, or -1 for one a core")
         self.n_jobs = n_jobs
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        try:
-            import joblib  # noqa: F401
-        except ImportError as error:
-            raise not_installed("hydra/launcher=joblib", "joblib") from error
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns when all are over."""
@@ -85,21 +77,16 @@ def _in_worker(job: Job) -> tuple[str, Exception | None]:
     return _contained(job)
 
 
-class RayLauncher(Launcher):
+class RayLauncher(PackageLauncher):
     """As tasks of a Ray cluster; see ``configs/hydra/launcher/ray.yaml`` for the options."""
+
+    option = package = "ray"
 
     def __init__(self, address: str | None, cpus_per_job: float, gpus_per_job: float) -> None:
         check.value("hydra.launcher.address", address, str | None)
         check.value("hydra.launcher.cpus_per_job", cpus_per_job, float, 0)
         check.value("hydra.launcher.gpus_per_job", gpus_per_job, float, 0)
         self.address, self.needs = address, {"num_cpus": cpus_per_job, "num_gpus": gpus_per_job}
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        try:
-            import ray  # noqa: F401
-        except ImportError as error:
-            raise not_installed("hydra/launcher=ray", "ray") from error
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns when all are over. One whose machine is lost begins again, where it was, on another."""

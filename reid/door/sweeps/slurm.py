@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
@@ -26,7 +25,7 @@ from reid import files
 from reid.door import check
 from reid.door.sweeps import plan
 from reid.door.sweeps.job import Job, job_of, python_path, run
-from reid.door.sweeps.sweep import LaunchError, not_installed
+from reid.door.sweeps.launcher import LaunchError, PackageLauncher
 from reid.errors import UserError
 
 _OPTIONS: Mapping[str, tuple[Any, int | None]] = {  # of configs/hydra/launcher/slurm.yaml: type, least value
@@ -41,8 +40,10 @@ _PATIENCE = 4  # looks in a row that must miss a job: one that is queued again m
 _QUEUE = "slurm.json"  # in the folder of a sweep: the Slurm job of each of its jobs
 
 
-class SlurmLauncher(Launcher):
+class SlurmLauncher(PackageLauncher):
     """See ``configs/hydra/launcher/slurm.yaml`` for the options."""
+
+    option, package = "slurm", "submitit"
 
     def __init__(self, **options: Any) -> None:
         for key, (kind, least) in _OPTIONS.items():
@@ -63,11 +64,7 @@ class SlurmLauncher(Launcher):
         }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        try:
-            import submitit  # noqa: F401
-        except ImportError as error:
-            raise not_installed("hydra/launcher=slurm", "slurm") from error
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         _reachable()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

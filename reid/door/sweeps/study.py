@@ -21,9 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from reid import files
 from reid.door import check
 from reid.door.sweeps import plan
+from reid.door.sweeps.launcher import need
 from reid.door.sweeps.plan import TRIAL, Job
 from reid.door.sweeps.space import check_space, draw, some_value, spelled
-from reid.door.sweeps.sweep import Sweep, not_installed
+from reid.door.sweeps.sweep import Sweep
 from reid.errors import UserError, unknown
 from reid.report.text import DASH, percent
 
@@ -52,10 +53,7 @@ class StudySweep(Sweep):
         return found
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        try:
-            import optuna  # noqa: F401
-        except ImportError as error:
-            raise not_installed("hydra/sweeper=optuna", "optuna") from error
+        need("optuna", "hydra/sweeper=optuna", "optuna")
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         check_space(self.space)
         if any(config.hydra.launcher.get(key, 1) != 1 for key in ("nodes", "tasks_per_node")):

@@ -27,16 +27,13 @@ from omegaconf.errors import OmegaConfBaseException
 from reid.data.locks import locked
 from reid.door import check
 from reid.door.sweeps import plan
+from reid.door.sweeps.launcher import LaunchError
 from reid.door.sweeps.plan import Job
 from reid.errors import UserError
 from reid.report.text import DASH, percent
 
 _WIDEST = 200  # characters of a reason
 _OURS = ("run.folder", "resume")  # each job's own
-
-
-class LaunchError(UserError):
-    """A launcher takes no jobs, and has launched none."""
 
 
 class Sweep(Sweeper):
@@ -196,11 +193,6 @@ def _checked(overrides: list[Override]) -> list[Override]:
         if key in _OURS:
             raise UserError(f"{key}: in a sweep each job has a folder of its own: leave it out")
     return overrides
-
-
-def not_installed(option: str, extra: str) -> UserError:
-    """The error for an option whose package is missing."""
-    return UserError(f"{option} needs a package that is not installed: pip install -e '.[{extra}]' -c constraints.txt")
 
 
 @contextlib.contextmanager
