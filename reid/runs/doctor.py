@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from reid.data.doctor import Examination, Finding, examine, one_line, worst_first
 from reid.data.doctor import quick as label_findings
 from reid.data.records import Split
 from reid.errors import UserError
-from reid.evaluation.inputs import check_inputs
+from reid.evaluation.inputs import labels_alone
 from reid.evaluation.protocols import named_protocol
 from reid.evaluation.reasons import ABSENT, reasons
 from reid.runs.judge import labels_of
@@ -41,9 +39,8 @@ def query_findings(split: Split, protocol: str) -> list[Finding]:
     """
     if not split.query and not split.gallery:
         return []
-    query, gallery = np.zeros((len(split.query), 1)), np.zeros((len(split.gallery), 1))
     try:
-        inputs = check_inputs(query, gallery, **labels_of(split.query, split.gallery), protocol=protocol)
+        inputs = labels_alone(**labels_of(split.query, split.gallery), protocol=protocol)
     except UserError as error:
         return [Finding("error", "reasons why it cannot be judged", 1, f"{error}.")]
     why = reasons(inputs)
