@@ -85,6 +85,15 @@ class Split:
         return {**whole, **({"sets": sets} if sets else {})}
 
 
+def names(records: Sequence[Record], root: Path) -> list[str]:
+    """What each picture is called: its file's name or, where two of them share one, as 001.jpg in a folder for each
+    person, its path below ``root``."""
+    short = [r.path.name for r in records]
+    if len({r.path for r in records}) == len(set(short)):
+        return short
+    return [str(r.path.relative_to(root)) if r.path.is_relative_to(root) else str(r.path) for r in records]
+
+
 def counts(records: Collection[Record]) -> dict[str, int]:
     """How many "images", "identities" and "cameras" some records have."""
     return {

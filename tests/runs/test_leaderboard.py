@@ -309,6 +309,16 @@ def test_other_queries_are_not_paired(tmp_path: Path) -> None:
     assert row.versus.why == "its queries are not those of the best row"
 
 
+def test_older_runs_name_the_same_queries_without_their_folders(tmp_path: Path) -> None:
+    write(tmp_path / "old", AP, changes={"backbone__name": "old"})
+    file = write(tmp_path / "new", AP / 2, changes={"backbone__name": "new"}) / "per_query.csv"
+    head, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([head, *(f"{row.split(',')[1]}/{row}" for row in rows)]) + "\n")
+    (_, row) = only(leaderboard([tmp_path])).rows
+    assert row.versus is not None
+    assert row.versus.difference == pytest.approx(-AP.mean() / 2)
+
+
 def test_runs_of_two_versions_are_told_apart(tmp_path: Path) -> None:
     write(tmp_path / "new", AP)
     older = {"eval__pool": ..., "image__cache": ..., "seed": 1}
