@@ -76,11 +76,18 @@ def load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) -> str:
     """Copy the tensors that match by name and shape, and say how many did.
 
     Raises:
-        UserError: under 90 % of the module's tensors are found.
+        UserError: under 90 % of the module's tensors are found, or a layer of the same name normalises in another way:
+            the file is of a relative, as OSNet-IBN is of OSNet.
     """
     own = module.state_dict()
     found = {k: _unfolded(v, own.get(k)) for k, v in _renamed(state).items()}
     good = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
+    if other := sorted(_over_batches(own, found) ^ _over_batches(found, own)):
+        there, here = ("is", "is not") if other[0] in _over_batches(found, own) else ("is not", "is")
+        raise UserError(
+            f"{source} does not fit this backbone: {other[0]} {there} batch normalisation in the file and {here} here; "
+            "choose the backbone it was made for"
+        )
     # Counters of BatchNorm are absent from older files and carry nothing for inference.
     wanted = [k for k in own if not k.endswith("num_batches_tracked")]
     missing = [k for k in wanted if k not in good]
@@ -94,6 +101,12 @@ def load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) -> str:
         raise UserError(f"{source} does not fit this backbone: {report}; choose the backbone it was made for")
     module.load_state_dict(good, strict=False)
     return report
+
+
+def _over_batches(state: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> set[str]:
+    """The layers of ``state`` that keep statistics over batches, of those that ``other`` has by name."""
+    layers = {k.removesuffix(".running_mean") for k in state if k.endswith(".running_mean")}
+    return {layer for layer in layers if f"{layer}.weight" in other}
 
 
 def _unfolded(value: Tensor, own: Tensor | None) -> Tensor:
