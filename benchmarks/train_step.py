@@ -119,7 +119,7 @@ def main() -> None:
         embedder = embedder.to(memory_format=torch.channels_last)
         bf16, why = use_bf16("auto", torch.device("cpu"), embedder.backbone)
         images, labels = data.train_images.load(np.arange(P * K)), torch.arange(P).repeat_interleave(K)
-        loader = DataLoader([(images, labels)] * a.steps, batch_size=None)
+        loader = DataLoader([(images, labels, torch.zeros_like(labels))] * a.steps, batch_size=None)
         epochs = 2
         rates: dict[str, list[float]] = {"bare": [], "step": [], "whole": []}
         bare(embedder, images, labels, bf16, 3)
