@@ -9,7 +9,7 @@ import pytest
 from cli.entry import in_process, small
 from data.doctor.planted import DAMAGE, GALLERY, QUERY, TRAIN, healthy, name, picture, save
 from PIL import Image
-from report.test_page import Reader
+from report.pages import Reader
 
 SCRIPT = "scripts/doctor.py"
 OWN_PLACES = ("truncated", "png", "cmyk", "rotation", "size", "shape", "near leak", "two people")  # file by file
