@@ -283,21 +283,6 @@ def test_unknown_names_are_told(name: str, message: str) -> None:
         build(name)
 
 
-@pytest.mark.parametrize(
-    ("there", "here", "says"),
-    [
-        ("osnet_x1_0", "osnet_ibn_x1_0", "is batch normalisation in the file and is not here"),
-        ("osnet_ibn_x1_0", "osnet_x1_0", "is not batch normalisation in the file and is here"),
-    ],
-)
-def test_a_file_of_a_near_relative_does_not_fit(there: str, here: str, says: str, tmp_path: object) -> None:
-    """All but a few names are the same."""
-    path = f"{tmp_path}/other.pth"
-    torch.save(built(there).state_dict(), path)
-    with pytest.raises(UserError, match=rf"does not fit this backbone: conv1\.bn {says}; choose the backbone"):
-        build(here, weights=path)
-
-
 def test_a_file_that_is_not_there_or_does_not_fit_is_told(tmp_path: object) -> None:
     with pytest.raises(UserError, match=r"backbone\.weights=/no/such\.pth: no such file"):
         build("osnet_x0_25", weights="/no/such.pth")

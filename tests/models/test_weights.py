@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reid.errors import UserError
 from reid.models import weights
+from reid.models.backbones import osnet
 
 
 def net(seed: int, features: int = 4) -> nn.Sequential:
@@ -207,3 +208,18 @@ def test_checkpoints_of_other_frameworks_load_and_name_what_is_left(tmp_path: Pa
     assert holds(own, state())
     assert report.startswith("16 of 16 tensors, not used: 2 (")
     assert all(name.removeprefix("module.") in report for name in rest)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "says"),
+    [
+        ("osnet_x1_0", "osnet_ibn_x1_0", "is batch normalisation in the file and is not here"),
+        ("osnet_ibn_x1_0", "osnet_x1_0", "is not batch normalisation in the file and is here"),
+    ],
+)
+def test_a_file_of_a_near_relative_does_not_fit(there: str, here: str, says: str, tmp_path: Path) -> None:
+    """All but a few names are the same."""
+    path = tmp_path / "other.pth"
+    torch.save(osnet.build(there).state_dict(), path)
+    with pytest.raises(UserError, match=rf"does not fit this backbone: conv1\.bn {says}; choose the backbone"):
+        osnet.build(here, weights=str(path))
