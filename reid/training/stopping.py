@@ -40,7 +40,7 @@ def ask(number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
 def listening() -> Iterator[None]:
     """While the block lasts ``SIGNALS`` ask the training to stop; afterwards they do what they did before.
 
-    One that is ignored, as SIGHUP under ``nohup``, stays so.
+    SIGHUP stays ignored where it is, as under ``nohup``. The others count even so: a queue means them.
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
     listen()
@@ -55,7 +55,7 @@ def listening() -> Iterator[None]:
 def listen() -> None:
     """Make ``ask`` the handler of ``SIGNALS``; once more where another has taken its place."""
     for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             _handle(number, ask)
 
 

@@ -198,6 +198,21 @@ def test_signals_ask_to_stop_and_the_exit_code_names_them(tmp_path: Path, split:
     fit(tmp_path, module(embedder=tiny.embedder(7)), data, resume=tmp_path / "last.ckpt")  # the request is forgotten
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_queue_is_heard_where_its_signal_was_ignored(tmp_path: Path, split: Split, number: int) -> None:
+    """As in a script that begins with ``trap '' TERM USR1 USR2``."""
+    data = ReIDData(split, image_size=tiny.SIZE, identities=3, images=2)
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(stopping.Stopped), stopping.listening():
+            callbacks = [Checkpoints(tmp_path), Ask(1, number)]
+            fit(tmp_path, module(embedder=tiny.embedder(7)), data, callbacks=callbacks)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2
+
+
 @pytest.mark.parametrize("stop", [1, 8])
 @pytest.mark.parametrize(("sampler", "workers"), [(HARD, 0), (HARD, 2), (IdentitySampler, 2)])
 def test_it_draws_the_batches_of_the_unbroken_one(
