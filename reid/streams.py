@@ -23,9 +23,10 @@ def lasting() -> Iterator[None]:
     try:
         yield
     finally:
-        for stream in filter(None, ours):
-            stream.flush()  # what is left would else fail while Python ends
         sys.stdout, sys.stderr = before
+        for stream in filter(None, ours):
+            with contextlib.suppress(OSError, ValueError):  # a full disk, a closed file: how the block ended counts
+                stream.flush()  # what is left would else fail while Python ends
 
 
 class _Lasting:
