@@ -3,11 +3,10 @@
 import contextlib
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from typing import Any, TextIO, cast
-
-_GONE = (errno.EPIPE, errno.EIO)  # a pipe that nobody reads, a terminal that is not there any more
 
 
 @contextlib.contextmanager
@@ -52,8 +51,15 @@ class _Lasting:
         try:
             yield
         except OSError as error:
-            if error.errno not in _GONE:
+            if not _gone(error, self._stream):
                 raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())  # the stream's own buffer and child processes write there too
             os.close(nowhere)
+
+
+def _gone(error: OSError, stream: TextIO) -> bool:
+    """Whether writing failed because a pipe has no reader, or because the terminal is not there any more."""
+    if error.errno == errno.EIO:  # of a file it is a fault of the disk
+        return stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    return error.errno == errno.EPIPE

@@ -1,10 +1,12 @@
 """Streams without a reader, on full disks, and ones that are looked into."""
 
+import errno
 import io
 import os
 import pty
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,20 @@ def unread() -> Iterator[int]:
     os.close(end)
 
 
+class Faulty(io.StringIO):
+    """Writes to a file whose disk fails."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file.open("w")
+
+    def fileno(self) -> int:
+        return self.file.fileno()
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 def test_what_a_closed_terminal_is_sent_goes_nowhere(unread: int, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="Input/output error"):
         os.write(unread, b"x")
@@ -27,6 +43,12 @@ def test_what_a_closed_terminal_is_sent_goes_nowhere(unread: int, monkeypatch: p
     with lasting():
         print("a", flush=True)
         print("b", flush=True)
+
+
+def test_a_fault_of_the_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Faulty(tmp_path / "out.txt"))
+    with pytest.raises(OSError, match="Input/output error"), lasting():
+        print("a")
 
 
 def test_a_full_disk_does_not_replace_how_the_block_ended(monkeypatch: pytest.MonkeyPatch) -> None:
