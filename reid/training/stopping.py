@@ -14,7 +14,7 @@ from types import FrameType
 import pytorch_lightning as pl
 import torch
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP)
+from reid import signals
 
 _asked = 0  # number of the signal; a process has one training at a time, as it has one handler of a signal
 
@@ -38,11 +38,8 @@ def ask(number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """While the block lasts ``SIGNALS`` ask the training to stop; afterwards they do what they did before.
-
-    SIGHUP stays ignored where it is, as under ``nohup``. The others count even so: a queue means them.
-    """
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    """While the block lasts ``signals.heeded`` ask the training to stop; afterwards they do what they did before."""
+    before = {number: signal.getsignal(number) for number in signals.STOPPING}
     listen()
     try:
         yield
@@ -53,10 +50,9 @@ def listening() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Make ``ask`` the handler of ``SIGNALS``; once more where another has taken its place."""
-    for number in SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-            _handle(number, ask)
+    """Make ``ask`` the handler of ``signals.heeded``; once more where another has taken its place."""
+    for number in signals.heeded():
+        _handle(number, ask)
 
 
 def _handle(number: int, handler: object) -> None:

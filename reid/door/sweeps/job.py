@@ -19,12 +19,12 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from reid import signals
 from reid.data.locks import locked
 from reid.door.sweeps import plan
 from reid.errors import UserError
 from reid.runs.tour import reason
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # a run saves and ends
 STOP = ".stop"  # a file in the folder of a sweep, at which its jobs on this machine end as at SIGTERM
 _TRAIN = Path(__file__).parents[3] / "train.py"
 _NOT_OF_A_JOB = ("hydra.mode", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep.")
@@ -112,7 +112,7 @@ def run(job: Job) -> float | None:
             print(f"\njob    {folder.name} {' '.join(trial.overrides if trial else ())}".rstrip(), flush=True)
         code, got = _train(job, command, log, environment, trial.hopeless if trial else None)
         done = plan.state(folder).name == "done"
-        if not done and (got or code - 128 in SIGNALS) and not (trial and trial.pruned):
+        if not done and (got or code - 128 in signals.STOPPING) and not (trial and trial.pruned):
             raise SystemExit(128 + got[0] if got else code)
         if trial:
             return trial.end(done, None if done else _reason(log, begin, code))
@@ -179,7 +179,7 @@ def _signals() -> Iterator[tuple[list[int], list["subprocess.Popen[bytes]"]]]:
         for child in children:
             child.send_signal(number)
 
-    before = {number: signal.signal(number, take) for number in SIGNALS}
+    before = {number: signal.signal(number, take) for number in signals.heeded()}
     try:
         yield got, children
     finally:

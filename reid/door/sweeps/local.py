@@ -11,9 +11,10 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
+from reid import signals
 from reid.door import check
 from reid.door.sweeps import plan
-from reid.door.sweeps.job import SIGNALS, STOP, Job, job_of, python_path, run
+from reid.door.sweeps.job import STOP, Job, job_of, python_path, run
 from reid.door.sweeps.launcher import LaunchError, PackageLauncher
 from reid.errors import UserError
 
@@ -61,7 +62,7 @@ def _stopping(file: Path) -> Iterator[list[int]]:
         file.touch()
 
     file.unlink(missing_ok=True)
-    before = {number: signal.signal(number, take) for number in (signal.SIGINT, *SIGNALS)}
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, *signals.heeded())}
     try:
         yield got
     finally:
@@ -72,7 +73,7 @@ def _stopping(file: Path) -> Iterator[list[int]]:
 
 def _in_worker(job: Job) -> tuple[str, Exception | None]:
     """``_contained`` in a process that waits for its next job whatever signals come: one that died would end all."""
-    for number in (signal.SIGINT, *SIGNALS):
+    for number in (signal.SIGINT, *signals.STOPPING):
         signal.signal(number, signal.SIG_IGN)
     return _contained(job)
 

@@ -94,7 +94,7 @@ def test_a_full_disk_at_the_end_leaves_what_was_trained(tmp_path: Path, monkeypa
     assert (folder / "000_seed0" / "metrics.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stopped_sweep_lets_its_jobs_save(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("joblib", reason="joblib is not installed: pip install -e '.[joblib]'")
     folders = [tmp_path / f"{n:03d}_seed{n}" for n in range(3)]

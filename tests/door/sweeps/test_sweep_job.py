@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from reid import signals
 from reid.door.sweeps import job as jobs
 from reid.door.sweeps import plan
 from reid.door.sweeps.job import Job, shares
@@ -47,7 +48,7 @@ def test_a_job_that_fails_says_why_in_a_line(tmp_path: Path, code: str, says: st
     assert "\n" not in plan.state(tmp_path).why
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("number", signals.STOPPING)
 def test_a_signal_is_passed_on_and_leaves_the_job_unfinished(tmp_path: Path, number: int) -> None:
     saved = tmp_path / "saved"
     code = (
@@ -73,6 +74,19 @@ def test_a_signal_is_passed_on_and_leaves_the_job_unfinished(tmp_path: Path, num
     assert saved.exists()
     assert plan.state(tmp_path).name == "unfinished"
     assert signal.getsignal(number) == before
+
+
+def test_a_closed_terminal_stops_no_job_under_nohup(tmp_path: Path) -> None:
+    """Neither the process that waits for the job nor the job, which begins with what that ignores."""
+    hang_up = "import os, signal; os.kill(os.getppid(), signal.SIGHUP); os.kill(os.getpid(), signal.SIGHUP)"
+    write = f"open({str(tmp_path / 'metrics.json')!r}, 'w').write('{{}}')"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert jobs.run(job(tmp_path, f"{hang_up}; {write}")) is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert plan.state(tmp_path).name == "done"
 
 
 def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
