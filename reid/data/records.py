@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -86,12 +87,11 @@ class Split:
 
 
 def names(records: Sequence[Record], root: Path) -> list[str]:
-    """What each picture is called: its file's name or, where two of them share one, as 001.jpg in a folder for each
-    person, its path below ``root``."""
-    short = [r.path.name for r in records]
-    if len({r.path for r in records}) == len(set(short)):
-        return short
-    return [str(r.path.relative_to(root)) if r.path.is_relative_to(root) else str(r.path) for r in records]
+    """What each picture is called: its file's name or, where another one has that too, as 001.jpg in a folder for each
+    person, its path as seen from ``root``: the same on every machine with this layout."""
+    paths = [r.path for r in records]
+    files = Counter(path.name for path in set(paths))
+    return [path.name if files[path.name] == 1 else os.path.relpath(path, root) for path in paths]
 
 
 def counts(records: Collection[Record]) -> dict[str, int]:
