@@ -15,11 +15,9 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from fitting import objective
 from torch.utils.data import DataLoader
 
-from reid.losses.cross_entropy import CrossEntropy
-from reid.losses.objective import Objective
-from reid.losses.triplet import BatchHardTriplet
 from reid.models.backbones.torchvision_nets import build
 from reid.models.embedder import Embedder
 from reid.training.allocator import keep_freed_memory
@@ -59,11 +57,7 @@ def main() -> None:
     asked = parser.parse_args()
     keep_freed_memory()
     embedder = Embedder(build(asked.backbone, pretrained=False), image_size=tuple(asked.size), num_classes=751)
-    terms = {
-        "id": {"loss": CrossEntropy(), "input": "logits", "weight": 1.0},
-        "triplet": {"loss": BatchHardTriplet(), "input": "feature", "weight": 1.0},
-    }
-    module = ReIDModule(embedder, Objective(terms), optimizer=torch.optim.Adam, schedule=constant)
+    module = ReIDModule(embedder, objective(), optimizer=torch.optim.Adam, schedule=constant)
     images = torch.randint(256, (64, 3, *asked.size), dtype=torch.uint8)
     batch = (images, torch.arange(16).repeat_interleave(4), torch.ones(64, dtype=torch.int64))
     settings = TrainerSettings(max_epochs=1)

@@ -35,9 +35,9 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-import pytorch_lightning as pl
 import torch
 import torchvision
+from fitting import Clock, objective
 from loaders import SIZE, Batches, K, Loader, P, fastreid, ours, ours_bytes, pictures_of, plain, recipe, torchreid
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -48,9 +48,6 @@ from reid.data.readers import market1501, table
 from reid.data.records import Split, first_identities, labels
 from reid.data.samplers.identity import IdentitySampler
 from reid.data.samplers.shared import Batching
-from reid.losses.cross_entropy import CrossEntropy
-from reid.losses.objective import Objective
-from reid.losses.triplet import BatchHardTriplet
 from reid.models.backbones.torchvision_nets import build
 from reid.models.embedder import Embedder
 from reid.training.allocator import keep_freed_memory
@@ -125,20 +122,6 @@ def check(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
         assert 1 < images.abs().max() < 3  # (1 - 0.406) / 0.225 = 2.64
 
 
-class Clock(pl.Callback):
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.begin = self.now(module)
-
-    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.seconds = self.now(module) - self.begin
-
-    @staticmethod
-    def now(module: pl.LightningModule) -> float:
-        if module.device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-
 def training(
     root: Path, backbone: str, identities: int, images: int, steps: int, rounds: int, accelerator: str
 ) -> None:
@@ -158,13 +141,9 @@ def training(
         rates: dict[str, list[float]] = {"alone": [], "fed": []}
         for i in range(rounds + 1):
             for side in ("alone", "fed"):
-                objective = Objective({
-                    "cross_entropy": {"loss": CrossEntropy(), "input": "logits", "weight": 1},
-                    "triplet": {"loss": BatchHardTriplet(), "input": "feature", "weight": 1},
-                })  # fmt: skip
                 module = ReIDModule(
                     embedder.train(),
-                    objective,
+                    objective(),
                     optimizer=partial(torch.optim.Adam, lr=1e-5, fused=True),
                     schedule=cosine,
                     augment=recipe() if side == "fed" else None,

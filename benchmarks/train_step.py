@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
+from fitting import Clock, objective
 from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
@@ -29,9 +29,6 @@ from torch.utils.data import DataLoader
 from reid.data.augment import Augment
 from reid.data.datamodule import ReIDData
 from reid.data.records import Record, Split
-from reid.losses.cross_entropy import CrossEntropy
-from reid.losses.objective import Objective
-from reid.losses.triplet import BatchHardTriplet
 from reid.models.backbones.torchvision_nets import build
 from reid.models.embedder import Embedder
 from reid.training.allocator import keep_freed_memory
@@ -42,14 +39,6 @@ from reid.training.schedules import cosine
 from reid.training.settings import TrainerSettings, build_trainer, use_bf16
 
 P, K = 16, 4
-
-
-class Clock(pl.Callback):
-    def on_train_start(self, *_: object) -> None:
-        self.begin = time.perf_counter()
-
-    def on_train_end(self, *_: object) -> None:
-        self.seconds = time.perf_counter() - self.begin
 
 
 def bare(embedder: Embedder, images: torch.Tensor, labels: torch.Tensor, bf16: bool, steps: int) -> float:
@@ -75,18 +64,15 @@ def framework(
     embedder: Embedder, bf16: bool, folder: Path, loader: DataLoader | None, data: ReIDData | None, epochs: int
 ) -> float:
     """Seconds from the first step to the last of a fit on ``loader``, or of a whole run on ``data``."""
-    objective = Objective({
-        "cross_entropy": {"loss": CrossEntropy(), "input": "logits", "weight": 1},
-        "triplet": {"loss": BatchHardTriplet(), "input": "feature", "weight": 1},
-    })  # fmt: skip
+    usual = objective()
     module = ReIDModule(
         embedder.train(),
-        objective,
+        usual,
         optimizer=partial(torch.optim.Adam, lr=3.5e-4, fused=True),
         schedule=cosine,
         augment=Augment() if data else None,
     )
-    clock, log = Clock(), TrainLog(folder / "train_log.csv", list(objective.losses), [])
+    clock, log = Clock(), TrainLog(folder / "train_log.csv", list(usual.losses), [])
     trainer = build_trainer(
         TrainerSettings(max_epochs=epochs, accelerator="cpu"),
         root=str(folder),
@@ -133,7 +119,7 @@ def main() -> None:
         embedder = embedder.to(memory_format=torch.channels_last)
         bf16, why = use_bf16("auto", torch.device("cpu"), embedder.backbone)
         images, labels = data.train_images.load(np.arange(P * K)), torch.arange(P).repeat_interleave(K)
-        loader = DataLoader([(images, labels)] * a.steps, batch_size=None)
+        loader = DataLoader([(images, labels, torch.zeros_like(labels))] * a.steps, batch_size=None)
         epochs = 2
         rates: dict[str, list[float]] = {"bare": [], "step": [], "whole": []}
         bare(embedder, images, labels, bf16, 3)

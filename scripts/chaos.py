@@ -14,9 +14,11 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the same sums each time
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs without an installation, as train.py does
 
+from reid import streams
 from reid.errors import UserError
 
 
+@streams.lasting()
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)

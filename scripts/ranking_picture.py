@@ -11,12 +11,14 @@ from hydra import compose, initialize_config_dir
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs without an installation, as train.py does
 
+from reid import streams
 from reid.door.command import CONFIGS
 from reid.door.judging import model_arguments
 from reid.errors import UserError
 from reid.report import save_ranking_png
 
 
+@streams.lasting()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)

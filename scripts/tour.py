@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # so that it runs without an installation, as train.py does
 
+from reid import streams
 from reid.door.command import CONFIGS
 from reid.errors import UserError, unknown
 from reid.runs.tour import TRAIN, table, tour
@@ -40,6 +41,7 @@ USUAL = (
 NOT_TAKEN = {"backbone": "backbones=[...]", "run": "folder=FOLDER", "resume": "folder=FOLDER", "hydra": "train.py"}
 
 
+@streams.lasting()
 def main(arguments: list[str]) -> int:
     names, folder, given = read(arguments)
     known = sorted(f.stem for f in (CONFIGS / "backbone").glob("*.yaml"))

@@ -1,5 +1,6 @@
 """Shared by all tests: the entry points, the package and ``reference`` are importable, and torch uses one thread."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,12 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def as_at_a_terminal() -> None:
+    """SIGHUP does what it does at a terminal where the tests run under ``nohup`` too."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,6 +84,14 @@ class Split:
             digest.update(f"set|{one['fingerprint']}\n".encode())
         whole = {"name": self.name, "root": str(self.root), **sizes, "fingerprint": digest.hexdigest()}
         return {**whole, **({"sets": sets} if sets else {})}
+
+
+def names(records: Sequence[Record], root: Path) -> list[str]:
+    """What each picture is called: its file's name or, where another one has that too, as 001.jpg in a folder for each
+    person, its path as seen from ``root``: the same on every machine with this layout."""
+    paths = [r.path for r in records]
+    files = Counter(path.name for path in set(paths))
+    return [path.name if files[path.name] == 1 else os.path.relpath(path, root) for path in paths]
 
 
 def counts(records: Collection[Record]) -> dict[str, int]:

@@ -1,11 +1,11 @@
 """Several training sets as one."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reid.data.records import Split
+from reid.data.records import Record, Split
 from reid.errors import UserError
 
 
@@ -54,6 +54,39 @@ def union(sets: Sequence[Split], name: str = "union") -> Split:
     )
     root = Path(os.path.commonpath([one.root.absolute() for one in sets]))
     return Split(f"{name} ({' + '.join(names)})", root, train, query=(), gallery=(), sets=tuple(sets))
+
+
+def with_tests(split: Split, junk: Sequence[Collection[int]], distractors: Sequence[Collection[int]]) -> Split:
+    """A union with the test parts of its sets beside its training part, to look at all files of it at once.
+
+    Identities and cameras are numbered on from those of the training part; junk becomes -1 and distractors 0. Nothing
+    is judged on it: two sets' queries and galleries do not belong together.
+
+    Args:
+        junk, distractors: identities of these, as each set numbers them.
+    """
+    nobody = {(place, n): -1 for place, numbers in enumerate(junk) for n in numbers}
+    nobody |= {(place, n): 0 for place, numbers in enumerate(distractors) for n in numbers}
+    pid, camid = {**_numbered_on(split, "pid", nobody), **nobody}, _numbered_on(split, "camid", ())
+
+    def renumbered(part: str) -> tuple[Record, ...]:
+        return tuple(
+            replace(r, pid=pid[place, r.pid], camid=camid[place, r.camid], source=one.name)
+            for place, one in enumerate(split.sets)
+            for r in getattr(one, part)
+        )
+
+    return replace(split, query=renumbered("query"), gallery=renumbered("gallery"))
+
+
+def _numbered_on(split: Split, label: str, nobody: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """The number of every pair of (place of the set, number in the set): of what is trained on as in the union, from
+    the next one on of what only the test parts have; ``nobody`` gets none."""
+    trained = [(place, getattr(r, label)) for place, one in enumerate(split.sets) for r in one.train]
+    known = dict(zip(trained, (getattr(r, label) for r in split.train), strict=True))
+    tested = {(place, getattr(r, label)) for place, one in enumerate(split.sets) for r in one.query + one.gallery}
+    fresh = sorted(tested - known.keys() - set(nobody))
+    return known | {pair: number for number, pair in enumerate(fresh, start=max(known.values()) + 1)}
 
 
 def _numbered(found: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:

@@ -17,11 +17,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from reid import streams
 from reid.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
+@streams.lasting()
 def run(task: Callable[[DictConfig], object], *, config_name: str) -> None:
     """Compose ``configs/<config_name>.yaml`` with the command line and give it to ``task``.
 
@@ -65,10 +67,10 @@ def _in_own_sweep() -> bool:
 
 
 def _job() -> float | None:
-    from reid.door import sweep_job
+    from reid.door.sweeps import job
 
     hydra: Any = HydraConfig.get()
-    return sweep_job.run(sweep_job.job_of(hydra, list(hydra.overrides.task)))
+    return job.run(job.job_of(hydra, list(hydra.overrides.task)))
 
 
 def _leave(error: Exception | str) -> NoReturn:

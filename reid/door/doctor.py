@@ -6,7 +6,8 @@ from omegaconf import DictConfig
 
 from reid.door import check
 from reid.door.arguments import output_file
-from reid.door.build import read_split
+from reid.door.build import read_split, sets_of
+from reid.door.targets import asked_of_all
 
 
 def doctor(cfg: DictConfig) -> int:
@@ -21,7 +22,9 @@ def doctor(cfg: DictConfig) -> int:
     from reid.report.doctor_text import doctor_text
     from reid.runs.doctor import doctor as examine
 
-    told = examine(split, cfg.protocol, cfg.workers)
+    asked = asked_of_all({"protocol": cfg.protocol}, cfg.dataset)
+    protocols = [asked.get("protocol", node.protocol) for node in sets_of(cfg.dataset)] or [cfg.protocol]
+    told = examine(split, protocols, cfg.workers)
     found = told.to_dict()
     print(doctor_text(found))
     if output is not None:

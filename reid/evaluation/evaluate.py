@@ -10,7 +10,7 @@ import torch
 
 from reid.errors import UserError
 from reid.evaluation.gallery import Gallery
-from reid.evaluation.inputs import Inputs, check_inputs
+from reid.evaluation.inputs import Inputs, check_inputs, labels_alone
 from reid.evaluation.labels import Ints
 from reid.evaluation.metrics import average_precisions, cumulative_matching, inverse_negative_penalties
 from reid.evaluation.protocol import Protocol
@@ -177,7 +177,6 @@ def _evaluation(inputs: Inputs, ranks: list[Ints], length: int, why: dict[str, i
 
 def check_labels(*, query_pids: Any, gallery_pids: Any, **options: Any) -> None:
     """Raise what ``evaluate`` would raise for these labels and options whatever the features, before there are any."""
-    query, gallery = np.zeros((len(query_pids), 1)), np.zeros((len(gallery_pids), 1))
-    inputs = check_inputs(query, gallery, query_pids=query_pids, gallery_pids=gallery_pids, **options)
+    inputs = labels_alone(query_pids=query_pids, gallery_pids=gallery_pids, **options)
     if not inputs.pairs.match.any():
         raise UserError(nothing_to_score(inputs))

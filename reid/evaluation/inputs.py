@@ -152,6 +152,12 @@ def check_inputs(
     return Inputs(query, gallery, query_labels, gallery_labels, protocol, own)
 
 
+def labels_alone(*, query_pids: Any, gallery_pids: Any, **options: Any) -> Inputs:
+    """``check_inputs`` before there are features: for what the labels tell by themselves, as who has a match."""
+    query, gallery = np.zeros((len(query_pids), 1)), np.zeros((len(gallery_pids), 1))
+    return check_inputs(query, gallery, query_pids=query_pids, gallery_pids=gallery_pids, **options)
+
+
 def _device(asked: str | torch.device | None) -> torch.device | None:
     """The device asked for; UserError unless it is the CPU or a CUDA device that is there."""
     try:

@@ -76,11 +76,14 @@ def load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) -> str:
     """Copy the tensors that match by name and shape, and say how many did.
 
     Raises:
-        UserError: under 90 % of the module's tensors are found.
+        UserError: under 90 % of the module's tensors are found, or a layer of the same name and shape normalises in
+            another way: the file is of a relative, as OSNet-IBN is of OSNet.
     """
     own = module.state_dict()
     found = {k: _unfolded(v, own.get(k)) for k, v in _renamed(state).items()}
     good = {k: v for k, v in found.items() if k in own and v.shape == own[k].shape}
+    if other := _other_normalisation(own, found, good):
+        raise UserError(f"{source} does not fit this backbone: {other}; choose the backbone it was made for")
     # Counters of BatchNorm are absent from older files and carry nothing for inference.
     wanted = [k for k in own if not k.endswith("num_batches_tracked")]
     missing = [k for k in wanted if k not in good]
@@ -94,6 +97,20 @@ def load(module: nn.Module, state: Mapping[str, Tensor], *, source: str) -> str:
         raise UserError(f"{source} does not fit this backbone: {report}; choose the backbone it was made for")
     module.load_state_dict(good, strict=False)
     return report
+
+
+def _other_normalisation(
+    own: Mapping[str, Tensor], found: Mapping[str, Tensor], good: Mapping[str, Tensor]
+) -> str | None:
+    """A layer whose weight is in ``good`` and that keeps running statistics on one side only, told in words."""
+    for layer in (k.removesuffix(".weight") for k in good if k.endswith(".weight")):
+        mean, variance = f"{layer}.running_mean", f"{layer}.running_var"
+        if mean in own and mean not in found and variance not in found:
+            return f"{layer} has running statistics here and none in the file"
+        # before PyTorch 0.4.1, which brought the counter, instance normalisation may have them too
+        if mean not in own and mean in found and f"{layer}.num_batches_tracked" in found:
+            return f"{layer} has running statistics in the file and none here"
+    return None
 
 
 def _unfolded(value: Tensor, own: Tensor | None) -> Tensor:

@@ -1,14 +1,14 @@
 """A data set examined: its files, its labels, and its queries under the protocol that it is to be judged by."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
 
 from reid.data.doctor import Examination, Finding, examine, one_line, worst_first
 from reid.data.doctor import quick as label_findings
 from reid.data.records import Split
+from reid.data.union import with_tests
 from reid.errors import UserError
-from reid.evaluation.inputs import check_inputs
+from reid.evaluation.inputs import labels_alone
 from reid.evaluation.protocols import named_protocol
 from reid.evaluation.reasons import ABSENT, reasons
 from reid.runs.judge import labels_of
@@ -16,15 +16,30 @@ from reid.runs.judge import labels_of
 _LEFT_OUT = "evaluation leaves these queries out"
 
 
-def doctor(split: Split, protocol: str, workers: int | None = None) -> Examination:
+def doctor(split: Split, protocols: Sequence[str], workers: int | None = None) -> Examination:
     """Read every file of ``split`` once, by ``workers`` threads, and say what is wrong.
 
+    Of a union the test parts of its sets are looked at too, each against all that is trained on, and the queries of
+    each set against its own gallery.
+
+    Args:
+        protocols: what ``split`` is judged by, or each set of a union.
+
     Raises:
-        UserError: the protocol is unknown.
+        UserError: a protocol is unknown.
     """
-    rules = named_protocol(protocol)
-    told = examine(split, workers=workers, junk=rules.junk_pids, distractors=rules.distractor_pids)
-    return replace(told, findings=worst_first([*told.findings, *query_findings(split, protocol)]))
+    rules = [named_protocol(protocol) for protocol in protocols]
+    junk, distractors = [r.junk_pids for r in rules], [r.distractor_pids for r in rules]
+    if not split.sets:
+        told = examine(split, workers=workers, junk=junk[0], distractors=distractors[0])
+        return replace(told, findings=worst_first([*told.findings, *query_findings(split, protocols[0])]))
+    told = examine(with_tests(split, junk, distractors), workers=workers)
+    queries = [
+        replace(finding, name=f"{one.name}: {finding.name}")
+        for one, protocol in zip(split.sets, protocols, strict=True)
+        for finding in query_findings(one, protocol)
+    ]
+    return replace(told, findings=worst_first([*told.findings, *queries]))
 
 
 def quick(split: Split, protocol: str) -> list[Finding]:
@@ -41,9 +56,8 @@ def query_findings(split: Split, protocol: str) -> list[Finding]:
     """
     if not split.query and not split.gallery:
         return []
-    query, gallery = np.zeros((len(split.query), 1)), np.zeros((len(split.gallery), 1))
     try:
-        inputs = check_inputs(query, gallery, **labels_of(split.query, split.gallery), protocol=protocol)
+        inputs = labels_alone(**labels_of(split.query, split.gallery), protocol=protocol)
     except UserError as error:
         return [Finding("error", "reasons why it cannot be judged", 1, f"{error}.")]
     why = reasons(inputs)

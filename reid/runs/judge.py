@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from reid.data.records import Record, Split, camids, pids, told
+from reid.data.records import Record, Split, camids, names, pids, told
 from reid.data.store import Cache, Images, open_images
 from reid.errors import unknown
 from reid.evaluation import Evaluation, Protocol, Rerank, check_labels, evaluate, ranked_gallery
@@ -65,16 +66,18 @@ class Judgement:
     gallery_features: np.ndarray
     how: Judging
 
-    def per_query(self) -> list[tuple[Any, ...]]:
+    def per_query(self, root: Path) -> list[tuple[Any, ...]]:
         """One row a query: file, pid, camid, AP, rank of the first and the last true match; blank without a match.
 
-        Where galleries are drawn the AP is the mean over them, and there is no rank.
+        The file is told by ``reid.data.records.names``. Where galleries are drawn the AP is the mean over them, and
+        there is no rank.
         """
         rows: list[tuple[Any, ...]] = []
+        files = names(self.query.records, root)
         for i, (r, ap) in enumerate(zip(self.query.records, self.evaluation.ap, strict=True)):
             ranks: Any = [] if self.evaluation.trials else self.evaluation.match_ranks(i)
             ends = (int(ranks[0]), int(ranks[-1])) if len(ranks) else ("", "")
-            rows.append((r.path.name, r.pid, r.camid, "" if np.isnan(ap) else f"{ap:.6f}", *ends))
+            rows.append((files[i], r.pid, r.camid, "" if np.isnan(ap) else f"{ap:.6f}", *ends))
         return rows
 
     def ranked(self, count: int = 12) -> list[RankedQuery]:

@@ -16,7 +16,7 @@ class PerQuery:
     """One file read.
 
     Attributes:
-        queries: the file names, the pids and the camids, as they are written.
+        queries: the file names, the pids and the camids; of a path the name alone, which older runs have.
         pids: int64 [Q].
         ap: float64 [Q], NaN where a query has no match.
         first_match: float64 [Q], the rank of the first true match from 1, NaN likewise.
@@ -62,7 +62,7 @@ def read_per_query(path: Path) -> PerQuery:
         raise ValueError(f"{path.name} is damaged or of another version")
     name, pid, camid, ap, first, _ = zip(*rows, strict=True)
     return PerQuery(
-        queries=(name, pid, camid),
+        queries=(tuple(n.rpartition("/")[2] for n in name), pid, camid),
         pids=np.array(list(map(int, pid)), dtype=np.int64),
         ap=np.array([float(v or "nan") for v in ap]),
         first_match=np.array([float(v or "nan") for v in first]),

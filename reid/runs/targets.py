@@ -77,7 +77,7 @@ def write_results(
     for target, file in zip(targets, per_query_files([t.split.name for t in targets]), strict=True):
         judgement = target.judge(embedder, how)
         rows.append(target.row(judgement))
-        files.write_csv(run.path / file, COLUMNS, judgement.per_query())
+        files.write_csv(run.path / file, COLUMNS, judgement.per_query(target.split.root))
         if len(rows) == 1:
             cmc, ranked = judgement.evaluation.cmc, judgement.ranked()
     numbers = results(rows, **facts)

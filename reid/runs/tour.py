@@ -6,7 +6,6 @@ The folder of a tour holds ``tour.json`` (options and rows), ``tour.csv``, ``tou
 
 import csv
 import json
-import re
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from reid import files
 from reid.errors import UserError
 from reid.report.text import DASH, percent
+from reid.runs.folder import RunFolder
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 COLUMNS = ("network", "params, M", "mAP", "rank-1", "images/s", "seconds", "")
@@ -89,21 +89,18 @@ def train_one(folder: Path, name: str, options: Sequence[str]) -> Row:
         command = [sys.executable, str(TRAIN), *options]
         code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
     seconds = time.perf_counter() - begin
-    text = (folder / "log.txt").read_text(errors="replace")
     if code:
-        return Row(name, seconds, failed=reason(text, code))
-    told = dict(re.findall(r"^(net|run) +(.+)$", text, re.MULTILINE))
-    run = Path(told["run"])
-    numbers = json.loads((run / "metrics.json").read_text())
-    millions = re.search(r"([\d.]+) M parameters", told["net"])
+        return Row(name, seconds, failed=reason((folder / "log.txt").read_text(errors="replace"), code))
+    run = RunFolder.newest(folder)
+    numbers = json.loads(run.metrics.read_text())
     return Row(
         name,
         seconds,
-        parameters=float(millions[1]) if millions else None,
+        parameters=numbers["parameters"] / 1e6,
         mAP=numbers["mAP"],
         rank_1=numbers["rank-1"],
-        images_per_s=_images_per_s(run / "train_log.csv"),
-        run=str(run),
+        images_per_s=_images_per_s(run.log),
+        run=str(run.path),
     )
 
 

@@ -1,4 +1,4 @@
-"""Loggers of other packages, which nothing else needs: Lightning's own classes, made for a run folder.
+"""Loggers beside the run folder's own files: Lightning's classes, made for a run folder.
 
 Each function is called before a run has its folder, so that a missing package is told before anything is written, and
 gives what makes the logger of a folder.
@@ -7,10 +7,11 @@ gives what makes the logger of a folder.
 import hashlib
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from pytorch_lightning.loggers import Logger, MLFlowLogger, WandbLogger
+from pytorch_lightning.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from reid.errors import UserError
@@ -34,6 +35,11 @@ class OnwardMLFlowLogger(MLFlowLogger):
         client, run = self.experiment, self.run_id
         names = client.get_run(run).data.metrics
         return {name: max(point.step for point in client.get_metric_history(run, name)) for name in names}
+
+
+def tensorboard(*, name: str = "tensorboard") -> Callable[..., Logger]:
+    """TensorBoard: files in the folder ``name`` of the run folder."""
+    return partial(TensorBoardLogger, name=name, version="")
 
 
 def mlflow(*, experiment: str = "reid", tracking_uri: str | None = None) -> Callable[..., Logger]:

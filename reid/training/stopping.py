@@ -1,7 +1,8 @@
 """Stopping at the end of a step with all of it saved, as a signal or anybody else asks.
 
 A queue that needs its machine back sends SIGTERM or SIGUSR1 (Slurm: preemption, ``scancel``, ``--signal`` before the
-time limit) or SIGUSR2 (submitit). The training finishes its step, writes ``last.ckpt`` and raises ``Stopped``.
+time limit) or SIGUSR2 (submitit), a terminal that is closed SIGHUP. The training finishes its step, writes
+``last.ckpt`` and raises ``Stopped``.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ from types import FrameType
 import pytorch_lightning as pl
 import torch
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+from reid import signals
 
 _asked = 0  # number of the signal; a process has one training at a time, as it has one handler of a signal
 
@@ -37,8 +38,8 @@ def ask(number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
 
 @contextlib.contextmanager
 def listening() -> Iterator[None]:
-    """While the block lasts ``SIGNALS`` ask the training to stop; afterwards they do what they did before."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    """While the block lasts ``signals.heeded`` ask the training to stop; afterwards they do what they did before."""
+    before = {number: signal.getsignal(number) for number in signals.STOPPING}
     listen()
     try:
         yield
@@ -49,8 +50,8 @@ def listening() -> Iterator[None]:
 
 
 def listen() -> None:
-    """Make ``ask`` the handler of ``SIGNALS``; once more where another has taken its place."""
-    for number in SIGNALS:
+    """Make ``ask`` the handler of ``signals.heeded``; once more where another has taken its place."""
+    for number in signals.heeded():
         _handle(number, ask)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from cli.entry import in_process, small
-from data.doctor.planted import DAMAGE, GALLERY, TRAIN, healthy, name, picture, save
-from report.test_page import Reader
+from data.doctor.planted import DAMAGE, GALLERY, QUERY, TRAIN, healthy, name, picture, save
+from PIL import Image
+from report.pages import Reader
 
 SCRIPT = "scripts/doctor.py"
 OWN_PLACES = ("truncated", "png", "cmyk", "rotation", "size", "shape", "near leak", "two people")  # file by file
@@ -62,6 +63,33 @@ def test_warnings_alone(tmp_path: Path) -> None:
     out = in_process(SCRIPT, *arguments(root)).check(1).out
     assert "can be used, but see 1 warning" in out
     assert f"{TRAIN}/{name(1, 1, 1)} = {GALLERY}/{name(5, 1, 2)}" in out
+
+
+def test_every_part_of_a_union_is_looked_at(tmp_path: Path) -> None:
+    """Test pictures of the second among the first's to train on; that two test parts share some is no harm."""
+    a, b = healthy(tmp_path / "a"), healthy(tmp_path / "b")
+    for seed, file in enumerate(sorted(b.glob("*/*.jpg"))):
+        save(file, picture(5000 + seed))
+    (a / TRAIN / name(1, 1, 1)).write_bytes((b / QUERY / name(5, 1, 1)).read_bytes())
+    save(a / TRAIN / name(2, 1, 1), Image.open(b / GALLERY / name(7, 2, 2)))
+    (a / GALLERY / name(6, 1, 2)).write_bytes((b / GALLERY / name(8, 1, 2)).read_bytes())
+    save(a / GALLERY / name(8, 1, 2), Image.open(b / QUERY / name(7, 1, 1)))
+    (b / GALLERY / name(6, 1, 2)).unlink()
+    sets = ",".join(f"{{dataset:market1501,name:{one.name},root:{one}}}" for one in (a, b))
+    file = tmp_path / "found.json"
+    out = in_process(SCRIPT, "dataset=union", f"dataset.sets=[{sets}]", f"output={file}").check(1).out
+    found = json.loads(file.read_text())
+    files = {f["name"]: [sorted(together) for together in f["files"]] for f in found["findings"]}
+    assert files == {
+        "images shared by train and test": [[str(a / TRAIN / name(1, 1, 1)), str(b / QUERY / name(5, 1, 1))]],
+        "pairs of near copies across train and test": [
+            [str(a / TRAIN / name(2, 1, 1)), str(b / GALLERY / name(7, 2, 2))]
+        ],
+        "b: queries without a match, identity only in the query's own camera": [[str(b / QUERY / name(6, 2, 1))]],
+    }
+    assert found["parts"]["gallery"] == {"images": 23, "identities": 4 + 4 + 2, "cameras": 4}
+    assert len(found["people"]["test"]["cameras"]) == 4
+    assert "can be used, but see 3 warnings" in out
 
 
 def test_the_page_shows_every_finding_and_asks_nobody(sick: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from board_runs import write
 from cli.entry import Outcome, in_process
-from report.test_page import Reader
+from report.pages import Reader
 
 SCRIPT = "scripts/leaderboard.py"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cli.entry import in_process
-from report.test_page import Reader
+from report.pages import Reader
 
 SCRIPT = "scripts/preview.py"
 

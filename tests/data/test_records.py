@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid.data.records import Record, Split, camids, first_identities, hold_out, labels, pids, told
+from reid.data.records import Record, Split, camids, first_identities, hold_out, labels, names, pids, told
 from reid.errors import UserError
 
 
@@ -26,6 +26,14 @@ def random_split(seed: int, identities: int = 40) -> Split:
         for _ in range(rng.integers(1, 4))
     ]
     return Split("made", Path("root"), records(*found), records((1000, 1)), records((1000, 2)))
+
+
+def test_pictures_are_called_by_their_path_where_two_share_a_name() -> None:
+    root = Path("/data/set")
+    first, second, alone = (Record(root / path, 1, 1) for path in ("1/001.jpg", "2/001.jpg", "3/007.jpg"))
+    assert names([first, alone, first], root) == ["001.jpg", "007.jpg", "001.jpg"]
+    assert names([first, second, alone], root) == ["1/001.jpg", "2/001.jpg", "007.jpg"]
+    assert names([first, second], root / "1") == ["001.jpg", "../2/001.jpg"]
 
 
 def test_a_record_takes_less_than_300_bytes_with_its_path() -> None:

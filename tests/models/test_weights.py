@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from reid.errors import UserError
 from reid.models import weights
+from reid.models.backbones import osnet
 
 
 def net(seed: int, features: int = 4) -> nn.Sequential:
@@ -207,3 +208,44 @@ def test_checkpoints_of_other_frameworks_load_and_name_what_is_left(tmp_path: Pa
     assert holds(own, state())
     assert report.startswith("16 of 16 tensors, not used: 2 (")
     assert all(name.removeprefix("module.") in report for name in rest)
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "says"),
+    [
+        ("osnet_x1_0", "osnet_ibn_x1_0", "has running statistics in the file and none here"),
+        ("osnet_ibn_x1_0", "osnet_x1_0", "has running statistics here and none in the file"),
+    ],
+)
+def test_a_file_of_a_near_relative_does_not_fit(there: str, here: str, says: str, tmp_path: Path) -> None:
+    """All but a few names are the same."""
+    path = tmp_path / "other.pth"
+    torch.save(osnet.build(there).state_dict(), path)
+    with pytest.raises(UserError, match=rf"does not fit this backbone: conv1\.bn {says}; choose the backbone"):
+        osnet.build(here, weights=str(path))
+
+
+class Mixed(nn.Module):
+    """Batch and instance normalisation, one of them without a scale, and a layer of another part of a net."""
+
+    def __init__(self, classifier: nn.Module, tracked: bool = False) -> None:
+        super().__init__()
+        self.batch, self.instance = nn.BatchNorm2d(4), nn.InstanceNorm2d(4, affine=True, track_running_stats=tracked)
+        self.bare = nn.BatchNorm2d(4, affine=False) if tracked else nn.InstanceNorm2d(4)
+        self.convolutions = nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in range(20))
+        self.classifier = classifier
+
+
+def test_normalisation_is_compared_where_weights_fit_and_a_file_can_tell() -> None:
+    """A file of before PyTorch 0.4, when instance normalisation kept statistics and none had a counter."""
+    other = Mixed(nn.BatchNorm1d(4), tracked=True).state_dict()
+    own = Mixed(nn.Linear(4, 4))
+    with pytest.raises(UserError, match="instance has running statistics in the file and none here"):
+        weights.load(own, other, source="x")
+    old = {k: v for k, v in other.items() if not k.endswith("num_batches_tracked")}
+    assert weights.load(own, old, source="x").startswith("47 of 48 tensors, missing: 1 (classifier.weight), not used")
+    del old["batch.running_mean"]
+    assert weights.load(own, old, source="x").startswith("46 of 48 tensors, missing: 2 (batch.running_mean, class")
+    del old["batch.running_var"]
+    with pytest.raises(UserError, match="batch has running statistics here and none in the file"):
+        weights.load(own, old, source="x")

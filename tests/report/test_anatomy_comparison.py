@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from report.networks import network, unmeasured
-from report.test_page import HOSTILE, Reader
+from report.pages import HOSTILE, Reader
 
 from reid.report.anatomy_comparison import (
     comparison_markdown,

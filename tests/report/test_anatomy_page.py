@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from report.networks import convolution, field, network, relu, share, unmeasured
-from report.test_page import HOSTILE, Reader
+from report.pages import HOSTILE, Reader
 
 from reid.report.anatomy_page import anatomy_page
 from reid.report.effective_picture import SCALE, colour, effect_box, theory_box

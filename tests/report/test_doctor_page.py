@@ -4,7 +4,7 @@ import doctest
 from pathlib import Path
 from typing import Any
 
-from report.test_page import HOSTILE
+from report.pages import HOSTILE
 
 from reid.report import doctor_text as text_of
 from reid.report.doctor_page import doctor_page

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report.test_page import HOSTILE, Reader
+from report.pages import HOSTILE, Reader
 
 from reid.report.leaderboard import Board, Going, Importance, Row, Table, Versus, Worth
 from reid.report.leaderboard_page import leaderboard_page

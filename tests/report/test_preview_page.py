@@ -3,7 +3,7 @@ import io
 
 import numpy as np
 from PIL import Image
-from report.test_page import HOSTILE, Reader
+from report.pages import HOSTILE, Reader
 
 from reid.report.preview_page import Picture, Preview, preview_page, preview_text
 

@@ -38,7 +38,7 @@ def judgement(protocol: str) -> Judgement:
 
 def test_a_row_a_query() -> None:
     """Person 1 has ranks 1 and 2. To person 2 the image with a part of axis 1 is nearest, then ties by their index."""
-    assert judgement("market1501").per_query() == [
+    assert judgement("market1501").per_query(Path()) == [
         ("x.jpg", 1, 1, "1.000000", 1, 2),
         ("x.jpg", 2, 1, "0.416667", 3, 4),
         ("x.jpg", 3, 1, "", "", ""),
@@ -47,7 +47,7 @@ def test_a_row_a_query() -> None:
 
 def test_drawn_galleries_have_a_mean_ap_and_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     found = judgement("cuhk03_single_shot")
-    rows = found.per_query()
+    rows = found.per_query(Path())
     assert [row[4:] for row in rows] == [("", "")] * 3
     assert [row[3] == "" for row in rows] == [False, False, True]
     assert float(rows[0][3]) == pytest.approx(found.evaluation.ap[0], abs=1e-6)

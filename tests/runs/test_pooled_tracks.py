@@ -95,7 +95,7 @@ def test_judging_tracks_is_judging_their_mean_embeddings(split: Split, flip: boo
     ]
     assert [found.evaluation.match_ranks(i).tolist() for i in range(12)] == ranks
     assert found.evaluation.mAP == pytest.approx(np.mean([brute_force.average_precision(r) for r in ranks]))
-    assert [row[0] for row in found.per_query()] == [f"query_{pid}_0.png" for pid in range(1, 13)]
+    assert [row[0] for row in found.per_query(split.root)] == [f"query_{pid}_0.png" for pid in range(1, 13)]
 
 
 def test_the_stamp_says_it(split: Split) -> None:

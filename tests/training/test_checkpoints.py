@@ -1,125 +1,19 @@
-import errno
+"""Which checkpoints a training leaves, and how one goes on from them."""
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
 import pytest
 import pytorch_lightning as pl
 import tiny
 import torch
 from pytorch_lightning.callbacks import Callback
 from tiny_training import batches, fit, module
-from torch import nn
+from training.saved import files, read
 
-from reid.errors import UserError
-from reid.losses.objective import Objective
 from reid.models import weights
-from reid.training.checkpoints import AtomicCheckpoints, Checkpoints, newest_sound
-from reid.training.rollback import Rollback
-
-
-def files(folder: Path) -> list[str]:
-    return sorted(f.name for f in folder.iterdir())
-
-
-def read(path: Path) -> dict[str, Any]:
-    return torch.load(path, weights_only=True)
-
-
-def breaks_with(error: BaseException) -> Callable[[object, BinaryIO], None]:
-    def save(content: object, file: BinaryIO) -> None:
-        file.write(b"half of it")
-        raise error
-
-    return save
-
-
-def test_what_is_written_is_read_again(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "new" / "last.ckpt"
-    AtomicCheckpoints().save_checkpoint({"x": torch.arange(3), "reid": {"bf16": False}}, path)
-    again = AtomicCheckpoints().load_checkpoint(path)
-    assert again["x"].tolist() == [0, 1, 2]
-    assert again["reid"] == {"bf16": False}
-    assert files(path.parent) == ["last.ckpt"]
-    AtomicCheckpoints().remove_checkpoint(path)
-    assert files(path.parent) == []
-
-
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
-        (RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos\nmore lines"), "unexpected pos"),
-    ],
-)
-def test_write_that_fails_keeps_the_earlier_file(
-    tmp_path: Path, error: BaseException, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "last.ckpt"
-    AtomicCheckpoints().save_checkpoint({"epoch": 1}, path)
-    monkeypatch.setattr(torch, "save", breaks_with(error))
-    with pytest.raises(UserError, match="cannot write .*last.ckpt") as caught:
-        AtomicCheckpoints().save_checkpoint({"epoch": 2}, path)
-    for words in (str(path), reason, "free some space", "the earlier one is kept"):
-        assert words in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert files(tmp_path) == ["last.ckpt"]
-    assert read(path) == {"epoch": 1}
-
-
-def test_write_that_fails_without_an_earlier_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch, "save", breaks_with(OSError(errno.ENOSPC, "No space left on device")))
-    with pytest.raises(UserError, match="no earlier one exists"):
-        AtomicCheckpoints().save_checkpoint({"epoch": 2}, tmp_path / "last.ckpt")
-    assert files(tmp_path) == []
-
-
-def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write .*last.ckpt"):
-        AtomicCheckpoints().save_checkpoint({}, tmp_path / "file" / "last.ckpt")
-
-
-def test_process_killed_while_it_writes_leaves_the_earlier_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "last.ckpt"
-    AtomicCheckpoints().save_checkpoint({"epoch": 1}, path)
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", breaks_with(KeyboardInterrupt()))
-        with pytest.raises(KeyboardInterrupt):
-            AtomicCheckpoints().save_checkpoint({"epoch": 2}, path)
-    assert read(path) == {"epoch": 1}
-    AtomicCheckpoints().save_checkpoint({"epoch": 3}, path)  # what the killed one left is in nobody's way
-    assert files(tmp_path) == ["last.ckpt"]
-    assert read(path) == {"epoch": 3}
-
-
-class Harmful:
-    """Unpickling it makes a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __reduce__(self) -> tuple[Callable, tuple[Path]]:
-        return Path.mkdir, (self.folder,)
-
-
-@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.ones(2)])
-def test_checkpoint_of_another_framework_is_refused(tmp_path: Path, content: object) -> None:
-    torch.save(content, tmp_path / "last.ckpt")
-    with pytest.raises(UserError, match=r"resume=.*last\.ckpt is not a checkpoint of this framework"):
-        AtomicCheckpoints().load_checkpoint(tmp_path / "last.ckpt")
-
-
-@pytest.mark.parametrize("asked", [None, False, True])
-def test_no_code_is_run_by_reading(tmp_path: Path, asked: bool | None) -> None:
-    path, made = tmp_path / "last.ckpt", tmp_path / "made"
-    torch.save({"epoch": 1, "extra": Harmful(made)}, path)
-    with pytest.raises(UserError, match=r"resume=.*last\.ckpt .*objects that could run code"):
-        AtomicCheckpoints().load_checkpoint(path, weights_only=asked)
-    assert not made.exists()
+from reid.training.checkpoints import Checkpoints
 
 
 def scores(*values: float) -> Callable[[object], dict[str, float]]:
@@ -188,27 +82,6 @@ def test_run_stopped_in_its_first_epoch_can_be_resumed(tmp_path: Path) -> None:
     assert torch.equal(resumed.embedder.backbone.conv.weight, unbroken.embedder.backbone.conv.weight)
 
 
-class Spoil(Callback):
-    """Makes the weights NaN before one step, as a step that diverges does for the next."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *batch: object) -> None:
-        if trainer.global_step == self.step:
-            with torch.no_grad():
-                next(pl_module.embedder.parameters()).fill_(torch.nan)
-
-
-@pytest.mark.parametrize(("spoilt", "kept"), [(2, 0), (3, 2), (4, 2), (5, 4)])
-def test_checkpoint_whose_very_next_step_fails_gives_way_to_the_one_before(
-    tmp_path: Path, spoilt: int, kept: int
-) -> None:
-    with pytest.raises(UserError, match="the last good checkpoint is kept"):
-        fit(tmp_path, module(), batches(2), epochs=3, callbacks=[Spoil(spoilt), Checkpoints(tmp_path)])
-    assert read(tmp_path / "last.ckpt")["global_step"] == kept
-
-
 def test_last_but_one_is_gone_after_the_end(tmp_path: Path) -> None:
     fit(tmp_path, module(), batches(2), epochs=3, callbacks=[Checkpoints(tmp_path)])
     assert [path.name for path in tmp_path.glob("*.ckpt")] == ["last.ckpt"]
@@ -268,82 +141,3 @@ def test_another_number_of_processes_is_said(tmp_path: Path, caplog: pytest.LogC
     torch.save({**read(tmp_path / "last.ckpt"), "processes": 4}, tmp_path / "last.ckpt")
     fit(tmp_path, module(), batches(2), epochs=3, callbacks=[Checkpoints(tmp_path)], resume=tmp_path / "last.ckpt")
     assert caplog.messages == ["begun on 4 processes, goes on with 1: the batches over all of them are the same"]
-
-
-def test_any_bit_that_changes_is_noticed_or_without_effect(tmp_path: Path) -> None:
-    path, rng = tmp_path / "a.ckpt", np.random.default_rng(0)
-    content = {"a": torch.arange(300.0), "b": {"c": [1, "text"], "d": torch.ones(7, dtype=torch.int64)}}
-    AtomicCheckpoints().save_checkpoint(content, path)
-    whole = path.read_bytes()
-    assert weights.is_sound(path)
-    noticed = 0
-    for at in rng.permutation(len(whole))[:600]:
-        spoilt = bytearray(whole)
-        spoilt[at] ^= 1 << int(rng.integers(8))
-        path.write_bytes(spoilt)
-        if weights.is_sound(path):
-            again = read(path)
-            assert torch.equal(again["a"], content["a"])
-            assert torch.equal(again["b"]["d"], content["b"]["d"])
-            assert again["b"]["c"] == [1, "text"]
-        else:
-            noticed += 1
-    assert noticed > 200
-    for length in range(0, len(whole), 97):
-        path.write_bytes(whole[:length])
-        assert not weights.is_sound(path)
-
-
-def test_newest_sound_checkpoint(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert newest_sound(tmp_path, option="resume") is None
-    last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
-    for path in (last, previous):
-        torch.save({"a": torch.ones(5)}, path)
-    assert newest_sound(tmp_path, option="resume") == last
-    assert not caplog.messages
-    last.write_bytes(last.read_bytes()[:-9])
-    assert newest_sound(tmp_path, option="resume") == previous
-    assert len(caplog.messages) == 1
-    previous.write_bytes(b"")
-    with pytest.raises(UserError, match=r"resume=.*last\.ckpt .* and so is previous\.ckpt"):
-        newest_sound(tmp_path, option="resume")
-    previous.unlink()
-    with pytest.raises(UserError, match="and there is none before it"):
-        newest_sound(tmp_path, option="resume")
-
-
-class Leaping(nn.Module):
-    """A loss of 2, and of 9 in one step."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__()
-        self.at, self.calls = at, 0
-
-    def forward(self, feature: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        self.calls += 1
-        return (9.0 if self.calls == self.at else 2.0) + 0 * feature.sum()
-
-
-def leaping(at: int) -> Objective:
-    return Objective({"leap": {"loss": Leaping(at), "input": "feature", "weight": 1.0}})
-
-
-@pytest.mark.parametrize(("at", "kept"), [(53, 0), (54, 52)])
-def test_checkpoint_whose_very_next_loss_leaps_gives_way_to_the_one_before(tmp_path: Path, at: int, kept: int) -> None:
-    """The weights that the 53rd loss is of are those saved after 52 steps."""
-    callbacks = [Rollback(spike=4.0), Checkpoints(tmp_path)]
-    with pytest.raises(UserError, match=f"the loss leaps to 9 at step {at}"):
-        fit(tmp_path, module(objective=leaping(at)), batches(52), epochs=2, callbacks=callbacks)
-    assert read(tmp_path / "last.ckpt")["global_step"] == kept
-
-
-def test_loss_that_leaps_is_told(tmp_path: Path) -> None:
-    """49 losses of about 2 and 50 to look back on: the leap at step 51 is seen, the same one earlier is not."""
-
-    def train(at: int, spike: float) -> None:
-        fit(tmp_path, module(objective=leaping(at)), batches(52), callbacks=[Rollback(spike=spike)])
-
-    train(50, 4.0)
-    train(51, 5.0)
-    with pytest.raises(UserError, match=r"the loss leaps to 9 at step 51, above 4 times its usual 2: the last good"):
-        train(51, 4.0)

@@ -14,6 +14,7 @@ from PIL import Image
 from pytorch_lightning.callbacks import Callback
 from tiny_training import fit, module
 
+from reid import signals
 from reid.data.augment import Augment
 from reid.data.datamodule import MakeSampler, ReIDData
 from reid.data.records import Record, Split
@@ -186,16 +187,31 @@ def test_it_draws_the_rest_of_the_epoch_it_was_asked_to_stop_in(
     check_resumed(tmp_path, split, ask=4, sampler=sampler, workers=workers)
 
 
-@pytest.mark.parametrize("number", stopping.SIGNALS)
+@pytest.mark.parametrize("number", signals.STOPPING)
 def test_signals_ask_to_stop_and_the_exit_code_names_them(tmp_path: Path, split: Split, number: int) -> None:
-    before = [signal.getsignal(n) for n in stopping.SIGNALS]
+    before = [signal.getsignal(n) for n in signals.STOPPING]
     data = ReIDData(split, image_size=tiny.SIZE, identities=3, images=2)
     net = module(embedder=tiny.embedder(7))
     with pytest.raises(stopping.Stopped) as caught, stopping.listening():
         fit(tmp_path, net, data, epochs=2, callbacks=[Checkpoints(tmp_path), Ask(1, number)])
     assert caught.value.code == 128 + number
-    assert [signal.getsignal(n) for n in stopping.SIGNALS] == before
+    assert [signal.getsignal(n) for n in signals.STOPPING] == before
     fit(tmp_path, module(embedder=tiny.embedder(7)), data, resume=tmp_path / "last.ckpt")  # the request is forgotten
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_queue_is_heard_where_its_signal_was_ignored(tmp_path: Path, split: Split, number: int) -> None:
+    """As in a script that begins with ``trap '' TERM USR1 USR2``."""
+    data = ReIDData(split, image_size=tiny.SIZE, identities=3, images=2)
+    callbacks = [Checkpoints(tmp_path), Ask(1, number)]
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with pytest.raises(stopping.Stopped), stopping.listening():
+            fit(tmp_path, module(embedder=tiny.embedder(7)), data, callbacks=callbacks)
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2
 
 
 @pytest.mark.parametrize("stop", [1, 8])

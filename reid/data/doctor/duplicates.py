@@ -1,6 +1,6 @@
 """Pictures that are there twice: the same bytes, or nearly the same pixels."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from reid.data.records import Record, Split
 # bits, and all in at most 3 levels; from a copy of half the size CUHK01's differ in up to 8 levels, mostly 4.
 _BITS = 8
 _LEVELS = 8.0
+_TRAIN = "train"
 _BLOCK, _PAIRS = 256, 2**14  # at a time, where thousands of pictures have one hash
 
 
@@ -24,7 +25,7 @@ def copies(split: Split, pictures: Mapping[Path, Picture], junk: Collection[int]
         for r in records:
             if r.path in pictures:
                 alike.setdefault(pictures[r.path].digest, {}).setdefault(side, []).append(r)
-    shared = [_paths(g["train"] + g["test"]) for g in alike.values() if len(g) == 2]
+    shared = [_paths(r for side in g.values() for r in side) for g in alike.values() if _TRAIN in g and len(g) > 1]
     people, cameras, plain = [], [], []
     for group in (g for sides in alike.values() for g in sides.values() if len(g) > 1):
         who = {r.pid for r in group if r.pid not in junk}
@@ -74,8 +75,8 @@ def near_copies(split: Split, pictures: Mapping[Path, Picture], junk: Collection
     normal and not looked for; blank pictures and ``junk`` are left out.
     """
     rows = [
-        (r, side == "test")
-        for side, records in _sides(split).items()
+        (r, side)
+        for side, records in enumerate(_sides(split).values())
         for r in {r.path: r for r in records}.values()
         if r.path in pictures and r.pid not in junk and not blank(pictures[r.path])
     ]
@@ -83,13 +84,14 @@ def near_copies(split: Split, pictures: Mapping[Path, Picture], junk: Collection
         return []
     records = [r for r, _ in rows]
     seen = [pictures[r.path] for r in records]
-    test, who = np.array([side for _, side in rows]), np.array([r.pid for r in records])
+    sides, who = np.array([side for _, side in rows]), np.array([r.pid for r in records])
+    test = sides > 0
     same = np.unique([p.digest for p in seen], return_inverse=True)[1]
     small = np.stack([p.small.reshape(-1) for p in seen]).astype(np.int16)
     shared: list[list[Path]] = []
     people: list[list[Path]] = []
     for a, b in _close(np.stack([p.hash for p in seen])):
-        unlike = (same[a] != same[b]) & ((test[a] != test[b]) | (who[a] != who[b]))
+        unlike = (same[a] != same[b]) & ((test[a] != test[b]) | ((sides[a] == sides[b]) & (who[a] != who[b])))
         pairs = np.stack([a[unlike], b[unlike]], axis=1)
         for some in np.array_split(pairs, len(pairs) // _PAIRS + 1):
             apart = (small[some[:, 0]] - small[some[:, 1]]).astype(np.float32)
@@ -125,8 +127,12 @@ def _close(codes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield a[a < b], b[a < b]
 
 
-def _sides(split: Split) -> dict[str, Sequence[Record]]:
-    return {"train": split.train, "test": split.query + split.gallery}
+def _sides(split: Split) -> dict[str, list[Record]]:
+    """What is trained on, first, and what is judged on together: of a union each set apart."""
+    sides: dict[str, list[Record]] = {_TRAIN: list(split.train)}
+    for r in split.query + split.gallery:
+        sides.setdefault(f"test {r.source}", []).append(r)
+    return sides
 
 
 def _paths(records: Iterable[Record]) -> list[Path]:

@@ -70,9 +70,15 @@ def _trained_on(train: Sequence[Record]) -> list[Finding]:
     for r in train:
         images.setdefault(r.pid, []).append(r)
     single = [pid for pid, own in images.items() if len(own) == 1]
-    one_camera = [pid for pid, own in images.items() if len(own) > 1 and len({r.camid for r in own}) == 1]
-    if len({r.camid for r in train}) == 1:  # cameras are not told, or there is one: nothing to say of each identity
-        one_camera = []
+    cameras: dict[str | None, set[int]] = {}
+    for r in train:
+        cameras.setdefault(r.source, set()).add(r.camid)
+    one_camera = [
+        pid
+        for pid, own in images.items()
+        # where a set tells no cameras, or has one, there is nothing to say of each identity
+        if len(own) > 1 and len({r.camid for r in own}) == 1 < len(cameras[own[0].source])
+    ]
     return [
         *found(
             "warning",

@@ -7,7 +7,7 @@ import pytest
 from cli.entry import in_process, in_subprocess, small
 
 from reid.data import toy as toy_set
-from reid.door.sweep_plan import validated
+from reid.door.sweeps.plan import validated
 
 
 @pytest.fixture(scope="module")

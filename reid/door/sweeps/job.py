@@ -19,14 +19,14 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from reid import signals
 from reid.data.locks import locked
-from reid.door import sweep_plan
+from reid.door.sweeps import plan
 from reid.errors import UserError
 from reid.runs.tour import reason
 
-SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)  # a run saves and ends
 STOP = ".stop"  # a file in the folder of a sweep, at which its jobs on this machine end as at SIGTERM
-_TRAIN = Path(__file__).parents[2] / "train.py"
+_TRAIN = Path(__file__).parents[3] / "train.py"
 _NOT_OF_A_JOB = ("hydra.mode", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep.")
 
 
@@ -41,7 +41,7 @@ class Job:
         echo: its output is shown as well as logged.
         places: jobs that run at once on this machine and share its cores; 0 where another divides them.
         one_gpu: each of these gets one of the GPUs.
-        study: of its trial, as ``reid.door.sweep_study.Study`` takes it; None where nothing is drawn.
+        study: of its trial, as ``reid.door.sweeps.study.Trial`` takes it; None where nothing is drawn.
     """
 
     folder: str
@@ -89,7 +89,7 @@ def run(job: Job) -> float | None:
     """
     folder = Path(job.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    if sweep_plan.state(folder).name in ("done", "pruned") and not _untold(folder):  # queued again as it ended
+    if plan.state(folder).name in ("done", "pruned") and not _untold(folder):  # queued again as it ended
         return None
     if _stopped(job):
         raise SystemExit(128 + signal.SIGTERM)
@@ -99,10 +99,10 @@ def run(job: Job) -> float | None:
             raise SystemExit(128 + got[0] if got else code)
         return None
     with _alone(folder), _place(job, folder.parent) as environment, _reported(folder, job.command):
-        (folder / sweep_plan.FAILED).unlink(missing_ok=True)
+        (folder / plan.FAILED).unlink(missing_ok=True)
         trial = None
         if job.study is not None:
-            from reid.door.sweep_study import Trial
+            from reid.door.sweeps.study import Trial
 
             trial = Trial.begin(job.study, folder)
         log = folder / "log.txt"
@@ -111,8 +111,8 @@ def run(job: Job) -> float | None:
         if job.echo:
             print(f"\njob    {folder.name} {' '.join(trial.overrides if trial else ())}".rstrip(), flush=True)
         code, got = _train(job, command, log, environment, trial.hopeless if trial else None)
-        done = sweep_plan.state(folder).name == "done"
-        if not done and (got or code - 128 in SIGNALS) and not (trial and trial.pruned):
+        done = plan.state(folder).name == "done"
+        if not done and (got or code - 128 in signals.STOPPING) and not (trial and trial.pruned):
             raise SystemExit(128 + got[0] if got else code)
         if trial:
             return trial.end(done, None if done else _reason(log, begin, code))
@@ -164,7 +164,7 @@ def _stopped(job: Job) -> bool:
 
 def _untold(folder: Path) -> bool:
     """Whether the study has not heard how the trial of a run ended."""
-    told = folder / sweep_plan.TRIAL
+    told = folder / plan.TRIAL
     return told.is_file() and json.loads(told.read_text())["state"] == "running"
 
 
@@ -179,7 +179,7 @@ def _signals() -> Iterator[tuple[list[int], list["subprocess.Popen[bytes]"]]]:
         for child in children:
             child.send_signal(number)
 
-    before = {number: signal.signal(number, take) for number in SIGNALS}
+    before = {number: signal.signal(number, take) for number in signals.heeded()}
     try:
         yield got, children
     finally:
@@ -210,7 +210,7 @@ def _reported(folder: Path, command: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        sweep_plan.fail(folder, str(error) or type(error).__name__, command[2:])
+        plan.fail(folder, str(error) or type(error).__name__, command[2:])
         raise
 
 

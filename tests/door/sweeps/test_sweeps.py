@@ -9,7 +9,7 @@ import pytest
 from cli.entry import in_process, in_subprocess, small
 
 from reid.data import toy as toy_set
-from reid.door import sweep_plan
+from reid.door.sweeps import plan
 
 JOBLIB = ["hydra/launcher=joblib"] if importlib.util.find_spec("joblib") else []
 
@@ -34,7 +34,7 @@ def test_what_fails_stays_by_itself_and_what_is_done_is_not_done_again(toy: Path
     assert "1 done, 2 failed" in first.out
     assert "epoch 1/1" in (good / "log.txt").read_text()
 
-    (again,) = [line for line in first.out.splitlines() if line.startswith("again  ")]
+    (again,) = [line for line in first.out.splitlines() if line.startswith("again  python train.py -m ")]
     before = (good / "log.txt").read_bytes()
     second = in_subprocess(*again.split()[2:]).check(1)
     assert (good / "log.txt").read_bytes() == before
@@ -99,7 +99,7 @@ def test_a_missing_package_is_told_with_its_command(
 
 
 def test_a_folder_has_one_kind_of_sweep(tmp_path: Path) -> None:
-    sweep_plan.record(tmp_path, ["seed=0"], "optuna", "python ...", [sweep_plan.Job("000", ("seed=0",))])
+    plan.record(tmp_path, ["seed=0"], "optuna", "python ...", [plan.Job("000", ("seed=0",))])
     outcome = in_process("train.py", "-m", f"hydra.sweep.dir={tmp_path}").check(2)
     assert "has a sweep of hydra/sweeper=optuna: add that" in outcome.err
     outcome = in_process("train.py", "-m", f"hydra.sweep.dir={tmp_path / 'none'}").check(2)

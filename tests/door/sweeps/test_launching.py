@@ -14,8 +14,8 @@ from cli.entry import in_process
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
-from reid.door import sweep, sweep_local, sweep_plan, sweep_slurm
-from reid.door.sweep_job import Job
+from reid.door.sweeps import local, plan, slurm, sweep
+from reid.door.sweeps.job import Job
 from reid.errors import UserError
 
 ELEMENT = {"SLURM_JOB_ID": "71", "SLURM_ARRAY_JOB_ID": "71", "SLURM_ARRAY_TASK_ID": "2"}  # Slurm's last one has it so
@@ -33,7 +33,7 @@ def scontrol(folder: Path, monkeypatch: pytest.MonkeyPatch, *, state: str, reque
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(sweep_slurm, "_PAUSES", (0, 0, 0))
+    monkeypatch.setattr(slurm, "_PAUSES", (0, 0, 0))
     for key, value in ELEMENT.items():
         monkeypatch.setenv(key, value)
     return got
@@ -50,7 +50,7 @@ def test_an_element_of_an_array_has_itself_alone_queued_again(
     state: str, requeue: int, tries: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     got = scontrol(tmp_path, monkeypatch, state=state, requeue=requeue)
-    sweep_slurm._Queued(100)._again(Job(str(tmp_path / "002"), ()))
+    slurm._Queued(100)._again(Job(str(tmp_path / "002"), ()))
     lines = got.read_text().splitlines()
     assert {line.split()[-1] for line in lines} == {"71_2"}
     assert sum(line.startswith("requeue") for line in lines) == tries
@@ -58,7 +58,7 @@ def test_an_element_of_an_array_has_itself_alone_queued_again(
 
 
 def test_a_job_without_an_array_has_its_own_number() -> None:
-    assert sweep_slurm._own_number({"SLURM_JOB_ID": "9"}) == "9"
+    assert slurm._own_number({"SLURM_JOB_ID": "9"}) == "9"
 
 
 @pytest.mark.parametrize(("error", "stays"), [
@@ -94,7 +94,7 @@ def test_a_full_disk_at_the_end_leaves_what_was_trained(tmp_path: Path, monkeypa
     assert (folder / "000_seed0" / "metrics.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stopped_sweep_lets_its_jobs_save(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("joblib", reason="joblib is not installed: pip install -e '.[joblib]'")
     folders = [tmp_path / f"{n:03d}_seed{n}" for n in range(3)]
@@ -106,8 +106,8 @@ def test_a_stopped_sweep_lets_its_jobs_save(number: int, tmp_path: Path, monkeyp
         "time.sleep(30)\n"
     )
     jobs = {str(f): Job(str(f), (sys.executable, "-c", code), cwd=str(f)) for f in folders}
-    monkeypatch.setattr(sweep_local.sweep_job, "job_of", lambda hydra, overrides: jobs[overrides[0]])
-    launcher: Any = sweep_local.JoblibLauncher(2)
+    monkeypatch.setattr(local, "job_of", lambda hydra, overrides: jobs[overrides[0]])
+    launcher: Any = local.JoblibLauncher(2)
     launcher.config = OmegaConf.create({"trainer": {"devices": "auto"}, "hydra": {}})
 
     def stop() -> None:
@@ -122,6 +122,6 @@ def test_a_stopped_sweep_lets_its_jobs_save(number: int, tmp_path: Path, monkeyp
     assert end.value.code == 128 + number
     assert [(f / "saved").exists() for f in folders] == [True, True, False]
     assert not folders[2].exists() or not (folders[2] / "ready").exists()
-    assert {sweep_plan.state(f).name for f in folders} == {"unfinished"}
+    assert {plan.state(f).name for f in folders} == {"unfinished"}
     assert signal.getsignal(number) == before
     assert not (tmp_path / ".stop").exists()

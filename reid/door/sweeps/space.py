@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from reid.door import check, sweep_plan
+from reid.door import check
+from reid.door.sweeps import plan
 from reid.errors import UserError
 
 
@@ -48,5 +49,5 @@ def some_value(kind: Any) -> Any:
 def spelled(value: Any) -> str:
     """A drawn value as an override says it."""
     if isinstance(value, str):
-        return sweep_plan.quoted(value)
+        return plan.quoted(value)
     return f"{value:.6g}" if isinstance(value, float) else json.dumps(value)

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from reid import files
-from reid.door import check, sweep_job, sweep_plan
-from reid.door.sweep import LaunchError, not_installed
+from reid.door import check
+from reid.door.sweeps import plan
+from reid.door.sweeps.job import Job, job_of, python_path, run
+from reid.door.sweeps.launcher import LaunchError, PackageLauncher
 from reid.errors import UserError
 
 _OPTIONS: Mapping[str, tuple[Any, int | None]] = {  # of configs/hydra/launcher/slurm.yaml: type, least value
@@ -39,8 +40,10 @@ _PATIENCE = 4  # looks in a row that must miss a job: one that is queued again m
 _QUEUE = "slurm.json"  # in the folder of a sweep: the Slurm job of each of its jobs
 
 
-class SlurmLauncher(Launcher):
+class SlurmLauncher(PackageLauncher):
     """See ``configs/hydra/launcher/slurm.yaml`` for the options."""
+
+    option, package = "slurm", "submitit"
 
     def __init__(self, **options: Any) -> None:
         for key, (kind, least) in _OPTIONS.items():
@@ -61,16 +64,12 @@ class SlurmLauncher(Launcher):
         }
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        try:
-            import submitit  # noqa: F401
-        except ImportError as error:
-            raise not_installed("hydra/launcher=slurm", "slurm") from error
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         _reachable()
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit the jobs that are not in the queue yet; returns when all are over."""
-        jobs = [sweep_job.job_of(self.config.hydra, overrides) for overrides in job_overrides]
+        jobs = [job_of(self.config.hydra, overrides) for overrides in job_overrides]
         folder = Path(jobs[0].folder).parent
         known = json.loads((folder / _QUEUE).read_text()) if (folder / _QUEUE).is_file() else {}
         queued = _in_queue()
@@ -81,18 +80,18 @@ class SlurmLauncher(Launcher):
             print(f"{len(ids)} of {len(jobs)} jobs are in the queue already", flush=True)
         if new := [job for job in jobs if job.folder not in ids]:
             for job in new:
-                (Path(job.folder) / sweep_plan.FAILED).unlink(missing_ok=True)
+                (Path(job.folder) / plan.FAILED).unlink(missing_ok=True)
             ids |= self._submit(new, folder)
             files.write_json(folder / _QUEUE, {**known, **{Path(path).name: number for path, number in ids.items()}})
         _wait(ids)
         return [_returned(Path(job.folder), ids[job.folder]) for job in jobs]
 
-    def _submit(self, jobs: Sequence[sweep_job.Job], folder: Path) -> dict[str, str]:
+    def _submit(self, jobs: Sequence[Job], folder: Path) -> dict[str, str]:
         """The Slurm job of each run folder."""
         import submitit
 
         own = self.options
-        os.environ["PYTHONPATH"] = sweep_job.python_path()
+        os.environ["PYTHONPATH"] = python_path()
         executor = submitit.SlurmExecutor(folder=folder / ".slurm")
         try:
             executor.update_parameters(**{k: v for k, v in {
@@ -119,20 +118,20 @@ class _Queued:
     def __init__(self, most: int) -> None:
         self.most = most
 
-    def __call__(self, job: sweep_job.Job) -> float | None:
+    def __call__(self, job: Job) -> float | None:
         signal.signal(signal.SIGCONT, signal.SIG_DFL)
         try:
-            return sweep_job.run(job)
+            return run(job)
         except SystemExit:
             self._again(job)
             raise
 
-    def _again(self, job: sweep_job.Job) -> None:
+    def _again(self, job: Job) -> None:
         number, times = _own_number(os.environ), int(os.environ.get("SLURM_RESTART_COUNT", "0"))
         if os.environ.get("SLURM_PROCID", "0") != "0" or _told(number, "JobState") not in ("RUNNING", None):
             return  # Slurm ends it, for a reason of its own, or queues it again itself
         if times >= self.most:
-            sweep_plan.fail(Path(job.folder), f"stopped by a signal after {times} times in the queue", job.command)
+            plan.fail(Path(job.folder), f"stopped by a signal after {times} times in the queue", job.command)
             return
         queued = _requeued(number)
         print(f"{'queued again' if queued else f'Slurm did not queue job {number} again'}: {job.folder}", flush=True)
@@ -160,7 +159,7 @@ def _wait(ids: Mapping[str, str]) -> None:
     while waiting:
         queued = _in_queue()
         for folder, number in list(waiting.items()):
-            state = sweep_plan.state(Path(folder))
+            state = plan.state(Path(folder))
             if queued is not None:
                 missed[folder] = 0 if number in queued else missed[folder] + 1
             if state.name != "unfinished" or missed[folder] >= _PATIENCE:
@@ -172,7 +171,7 @@ def _wait(ids: Mapping[str, str]) -> None:
 
 
 def _returned(run: Path, number: str) -> JobReturn:
-    state = sweep_plan.state(run)
+    state = plan.state(run)
     if state.name in ("done", "pruned"):
         return JobReturn(status=JobStatus.COMPLETED, _return_value=None)
     told = _told(number, "JobState")

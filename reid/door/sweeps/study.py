@@ -19,10 +19,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from reid import files
-from reid.door import check, sweep_plan
-from reid.door.sweep import Sweep, not_installed
-from reid.door.sweep_plan import TRIAL, Job
-from reid.door.sweep_space import check_space, draw, some_value, spelled
+from reid.door import check
+from reid.door.sweeps import plan
+from reid.door.sweeps.launcher import need
+from reid.door.sweeps.plan import TRIAL, Job
+from reid.door.sweeps.space import check_space, draw, some_value, spelled
+from reid.door.sweeps.sweep import Sweep
 from reid.errors import UserError, unknown
 from reid.report.text import DASH, percent
 
@@ -51,10 +53,7 @@ class StudySweep(Sweep):
         return found
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        try:
-            import optuna  # noqa: F401
-        except ImportError as error:
-            raise not_installed("hydra/sweeper=optuna", "optuna") from error
+        need("optuna", "hydra/sweeper=optuna", "optuna")
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         check_space(self.space)
         if any(config.hydra.launcher.get(key, 1) != 1 for key in ("nodes", "tasks_per_node")):
@@ -78,7 +77,7 @@ class StudySweep(Sweep):
         judged = ["eval.split=validation"]  # the test set is not even looked at
         return [[*given, *judged, f"run.name=trial{number}"] for number in range(self.options["trials"])]
 
-    def wanted_again(self, told: sweep_plan.Earlier) -> list[list[str]]:
+    def wanted_again(self, told: plan.Earlier) -> list[list[str]]:
         """As at first: there may be more trials now."""
         return self._asked(list(told.given))
 
@@ -100,7 +99,7 @@ class StudySweep(Sweep):
     def finish(self, jobs: list[Job]) -> bool:
         missing = super().finish(jobs)
         study = open_study({**self.options, "folder": str(self.folder)})
-        told = [o for o in sweep_plan.earlier(self.folder).given if _key(o) not in _NOT_OF_THE_BEST]
+        told = [o for o in plan.earlier(self.folder).given if _key(o) not in _NOT_OF_THE_BEST]
         if not any(trial.state.name == "COMPLETE" for trial in study.trials):
             return missing
         best = study.best_trial
@@ -175,7 +174,7 @@ class Trial:
         """Tell the study of new epochs; whether the run is so far below the others that it should end."""
         import optuna
 
-        scores = sweep_plan.validated(self.folder, self.options["metric"])
+        scores = plan.validated(self.folder, self.options["metric"])
         handle = optuna.trial.Trial(self.study, self.study.trials[self.number]._trial_id) if scores else None
         for epoch in sorted(set(scores) - self.told):
             assert handle is not None
@@ -193,7 +192,7 @@ class Trial:
         """
         from optuna.trial import TrialState
 
-        scores = sweep_plan.validated(self.folder, self.options["metric"])
+        scores = plan.validated(self.folder, self.options["metric"])
         value = max(scores.values(), default=None)
         if done and value is not None:
             self.study.tell(self.number, value, skip_if_finished=True)

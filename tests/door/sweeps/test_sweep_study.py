@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from reid.door import sweep_job, sweep_plan, sweep_study
-from reid.door.sweep_job import Job
-from reid.door.sweep_space import check_space
-from reid.door.sweep_study import Trial, open_study
+from reid.door.sweeps import job as jobs
+from reid.door.sweeps import plan, study
+from reid.door.sweeps.job import Job
+from reid.door.sweeps.space import check_space
+from reid.door.sweeps.study import Trial, open_study
 from reid.errors import UserError
 
 pytest.importorskip("optuna", reason="optuna is not installed: pip install -e '.[optuna]'")
@@ -84,7 +85,7 @@ def test_a_run_below_the_median_ends_early(tmp_path: Path) -> None:
     run_of(tmp_path, 2, [0.1, 0.2])
     assert bad.hopeless()  # 0.2 < median of 0.4 and 0.5
     bad.end(False, "stopped")
-    assert sweep_plan.state(tmp_path / "002_trial2").name == "pruned"
+    assert plan.state(tmp_path / "002_trial2").name == "pruned"
     good = Trial.begin(options(tmp_path), run_of(tmp_path, 3, [0.5, 0.6]))
     assert not good.hopeless()
     late = Trial.begin(options(tmp_path), run_of(tmp_path, 4, [0.9, 0.9, 0.9, 0.9, 0.1]))
@@ -115,11 +116,11 @@ def test_a_trial_that_is_done_is_not_drawn_again(tmp_path: Path) -> None:
     trial = Trial.begin(options(tmp_path), run)
     (run / "metrics.json").write_text("{}")  # and Slurm took its machine before the study was told
     done = Job(str(run), (sys.executable, "-c", "pass"), study=options(tmp_path))
-    assert sweep_job.run(done) == 0.3
+    assert jobs.run(done) == 0.3
     told = (run / "trial.json").read_text()
     assert json.loads(told)["state"] == "complete"
     never = Job(str(run), (sys.executable, "-c", "raise SystemExit('trained')"), study=options(tmp_path))
-    assert sweep_job.run(never) is None
+    assert jobs.run(never) is None
     assert (run / "trial.json").read_text() == told
     assert [(t.number, t.value) for t in open_study(options(tmp_path)).trials] == [(trial.number, 0.3)]
 
@@ -136,12 +137,12 @@ def test_sweeps_of_one_name_have_studies_of_their_own_in_a_data_base(tmp_path: P
 
 
 def test_importance_finds_the_value_that_matters(tmp_path: Path) -> None:
-    assert sweep_study.importance(open_study(options(tmp_path))) == {}
+    assert study.importance(open_study(options(tmp_path))) == {}
     for job in range(30):
         trial = Trial.begin(options(tmp_path, startup_trials=30), run_of(tmp_path, job, []))
         run_of(tmp_path, job, [trial.params["augment.erase"]])
         trial.end(True, None)
-    found = sweep_study.importance(open_study(options(tmp_path)))
+    found = study.importance(open_study(options(tmp_path)))
     assert max(found, key=lambda key: found[key]) == "augment.erase"
     assert sum(found.values()) == pytest.approx(1)
     assert json.loads((tmp_path / "029_trial29" / "trial.json").read_text())["state"] == "complete"

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from reid.door import sweep_job, sweep_plan
-from reid.door.sweep_job import Job, shares
+from reid import signals
+from reid.door.sweeps import job as jobs
+from reid.door.sweeps import plan
+from reid.door.sweeps.job import Job, shares
 from reid.errors import UserError
 
 
@@ -21,9 +23,9 @@ def job(folder: Path, code: str) -> Job:
 
 def test_a_job_that_is_done(tmp_path: Path) -> None:
     write = f"open({str(tmp_path / 'metrics.json')!r}, 'w').write('{{}}')"
-    sweep_plan.fail(tmp_path, "of the time before", [])
-    assert sweep_job.run(job(tmp_path, f"print('hello'); {write}")) is None
-    assert sweep_plan.state(tmp_path).name == "done"
+    plan.fail(tmp_path, "of the time before", [])
+    assert jobs.run(job(tmp_path, f"print('hello'); {write}")) is None
+    assert plan.state(tmp_path).name == "done"
     assert not (tmp_path / "failed.json").exists()
     assert "hello" in (tmp_path / "log.txt").read_text()
 
@@ -41,12 +43,12 @@ def test_a_job_that_is_done(tmp_path: Path) -> None:
 def test_a_job_that_fails_says_why_in_a_line(tmp_path: Path, code: str, says: str) -> None:
     (tmp_path / "log.txt").write_text("error: of the time before\n")
     with pytest.raises(UserError, match=says):
-        sweep_job.run(job(tmp_path, code))
-    assert says in sweep_plan.state(tmp_path).why
-    assert "\n" not in sweep_plan.state(tmp_path).why
+        jobs.run(job(tmp_path, code))
+    assert says in plan.state(tmp_path).why
+    assert "\n" not in plan.state(tmp_path).why
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("number", signals.STOPPING)
 def test_a_signal_is_passed_on_and_leaves_the_job_unfinished(tmp_path: Path, number: int) -> None:
     saved = tmp_path / "saved"
     code = (
@@ -66,18 +68,31 @@ def test_a_signal_is_passed_on_and_leaves_the_job_unfinished(tmp_path: Path, num
     sender = threading.Thread(target=send)
     sender.start()
     with pytest.raises(SystemExit) as end:
-        sweep_job.run(job(tmp_path, code))
+        jobs.run(job(tmp_path, code))
     sender.join()
     assert end.value.code == 128 + number
     assert saved.exists()
-    assert sweep_plan.state(tmp_path).name == "unfinished"
+    assert plan.state(tmp_path).name == "unfinished"
     assert signal.getsignal(number) == before
 
 
+def test_a_closed_terminal_stops_no_job_under_nohup(tmp_path: Path) -> None:
+    """Neither the process that waits for the job nor the job, which begins with what that ignores."""
+    hang_up = "import os, signal; os.kill(os.getppid(), signal.SIGHUP); os.kill(os.getpid(), signal.SIGHUP)"
+    write = f"open({str(tmp_path / 'metrics.json')!r}, 'w').write('{{}}')"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert jobs.run(job(tmp_path, f"{hang_up}; {write}")) is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert plan.state(tmp_path).name == "done"
+
+
 def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
-    with sweep_job._alone(tmp_path), pytest.raises(UserError, match="another process"):
-        sweep_job.run(job(tmp_path, "pass"))
-    assert sweep_plan.state(tmp_path).name == "unfinished"
+    with jobs._alone(tmp_path), pytest.raises(UserError, match="another process"):
+        jobs.run(job(tmp_path, "pass"))
+    assert plan.state(tmp_path).name == "unfinished"
 
 
 @pytest.mark.parametrize("name", ["it's here", "2026", "a b", 'say "x"', "back\\slash", "50%", "a=b,c", "~x", "null"])
@@ -88,7 +103,7 @@ def test_a_job_finds_its_folder_whatever_that_is_called(tmp_path: Path, name: st
         "overrides": {"hydra": []},
     })  # fmt: skip
     folder = tmp_path / name / "000_seed0"
-    found = sweep_job.job_of(hydra, ["seed=0", f"run.folder={sweep_plan.quoted(str(folder))}"])
+    found = jobs.job_of(hydra, ["seed=0", f"run.folder={plan.quoted(str(folder))}"])
     assert found.folder == str(folder)
 
 
@@ -105,12 +120,12 @@ def test_jobs_share_cores_and_gpus() -> None:
 def test_jobs_at_once_have_places_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     one = Job(str(tmp_path), (), places=2, one_gpu=True)
-    with sweep_job._place(one, tmp_path) as first:
-        with sweep_job._place(one, tmp_path) as second:
+    with jobs._place(one, tmp_path) as first:
+        with jobs._place(one, tmp_path) as second:
             assert {first["CUDA_VISIBLE_DEVICES"], second["CUDA_VISIBLE_DEVICES"]} == {"4", "6"}
-        with sweep_job._place(one, tmp_path) as third:
+        with jobs._place(one, tmp_path) as third:
             assert third == second
-    with sweep_job._place(Job(str(tmp_path), (), places=2), tmp_path) as several:  # a job takes all of them
+    with jobs._place(Job(str(tmp_path), (), places=2), tmp_path) as several:  # a job takes all of them
         assert "CUDA_VISIBLE_DEVICES" not in several
 
 
@@ -121,5 +136,5 @@ def test_jobs_have_places_where_the_file_system_has_no_locks(tmp_path: Path, mon
     monkeypatch.setattr("fcntl.flock", refuse)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     for name, gpu in (("000_seed0", "4"), ("001_seed1", "6"), ("002_seed2", "4")):
-        with sweep_job._place(Job(str(tmp_path / name), (), places=2, one_gpu=True), tmp_path) as own:
+        with jobs._place(Job(str(tmp_path / name), (), places=2, one_gpu=True), tmp_path) as own:
             assert own["CUDA_VISIBLE_DEVICES"] == gpu

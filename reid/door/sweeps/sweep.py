@@ -25,17 +25,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from reid.data.locks import locked
-from reid.door import check, sweep_plan
-from reid.door.sweep_plan import Job
+from reid.door import check
+from reid.door.sweeps import plan
+from reid.door.sweeps.launcher import LaunchError
+from reid.door.sweeps.plan import Job
 from reid.errors import UserError
 from reid.report.text import DASH, percent
 
 _WIDEST = 200  # characters of a reason
 _OURS = ("run.folder", "resume")  # each job's own
-
-
-class LaunchError(UserError):
-    """A launcher takes no jobs, and has launched none."""
 
 
 class Sweep(Sweeper):
@@ -57,7 +55,7 @@ class Sweep(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch what is missing; leaves with exit code 1 unless every job is done then."""
-        told, self.name = sweep_plan.earlier(self.folder), self.config.hydra.runtime.choices["hydra/sweeper"]
+        told, self.name = plan.earlier(self.folder), self.config.hydra.runtime.choices["hydra/sweeper"]
         if told.jobs and told.sweeper != self.name:
             raise UserError(
                 f"hydra.sweep.dir={self.folder} has a sweep of hydra/sweeper={told.sweeper}: add that, or choose "
@@ -70,7 +68,7 @@ class Sweep(Sweeper):
             )
         given = arguments or list(told.given)
         again = bool(told.jobs) and not arguments
-        jobs = sweep_plan.plan(self.folder, self.wanted_again(told) if again else self._asked(given))
+        jobs = plan.plan(self.folder, self.wanted_again(told) if again else self._asked(given))
         wrong = {job: why for job in jobs if (why := self.wrong_with(job.overrides))}
         if len(wrong) == len(jobs):
             raise UserError(next(iter(wrong.values())))
@@ -90,7 +88,7 @@ class Sweep(Sweeper):
         parser = OverridesParser.create(config_loader=self.context.config_loader)
         return self.wanted(_checked(parser.parse_overrides(given)))
 
-    def wanted_again(self, told: sweep_plan.Earlier) -> list[list[str]]:
+    def wanted_again(self, told: plan.Earlier) -> list[list[str]]:
         """The overrides of each job of a folder that is run again: all that it has."""
         return [list(job.overrides) for job in told.jobs]
 
@@ -122,10 +120,10 @@ class Sweep(Sweeper):
 
     def _launch(self, jobs: list[Job], wrong: dict[Job, str], given: list[str]) -> None:
         OmegaConf.save(self.config, self.folder / "multirun.yaml")
-        sweep_plan.record(self.folder, given, self.name, self.command(given), jobs)
-        ready = [job for job in jobs if sweep_plan.state(self.folder / job.folder).name in ("done", "pruned")]
+        plan.record(self.folder, given, self.name, self.command(given), jobs)
+        ready = [job for job in jobs if plan.state(self.folder / job.folder).name in ("done", "pruned")]
         for job, why in wrong.items():
-            sweep_plan.fail(self.folder / job.folder, why, job.overrides)
+            plan.fail(self.folder / job.folder, why, job.overrides)
         todo = [job for job in jobs if job not in ready and job not in wrong]
         there = f", {len(ready)} of them done" if ready else ""
         print(f"sweep  {self.folder}: {len(jobs)} jobs{there}", flush=True)
@@ -146,24 +144,24 @@ class Sweep(Sweeper):
 
     def _tell(self, job: Job, why: str) -> None:
         """Why a job failed, unless it has told that itself."""
-        if sweep_plan.state(self.folder / job.folder).name == "unfinished":
-            sweep_plan.fail(self.folder / job.folder, why, job.overrides)
+        if plan.state(self.folder / job.folder).name == "unfinished":
+            plan.fail(self.folder / job.folder, why, job.overrides)
 
     def overrides_of(self, job: Job) -> list[str]:
         """A job's own overrides, and the folder that it begins or goes on in."""
         own = [o for o in job.overrides if not o.startswith("run.name=")]  # the folder is called by it
-        return [*own, f"run.folder={sweep_plan.quoted(str(self.folder / job.folder))}", "resume=auto"]
+        return [*own, f"run.folder={plan.quoted(str(self.folder / job.folder))}", "resume=auto"]
 
     def finish(self, jobs: list[Job]) -> bool:
         """Print and write down what became of the jobs; whether some are not done."""
-        states = [sweep_plan.state(self.folder / job.folder) for job in jobs]
+        states = [plan.state(self.folder / job.folder) for job in jobs]
         cells = [(job.folder, *self.cells(self.folder / job.folder)) for job in jobs]
         notes = ["" if s.name == "done" else _short(f"{s.name}: {s.why}".removesuffix(": ")) for s in states]
         print(f"\n{_table(('job', *self.columns, ''), [(*c, n) for c, n in zip(cells, notes, strict=True)])}\n")
         counts = {name: sum(s.name == name for s in states) for name in ("done", "pruned", "failed", "unfinished")}
         print(f"sweep  {self.folder}: {', '.join(f'{n} {name}' for name, n in counts.items() if n)}", flush=True)
-        told = sweep_plan.earlier(self.folder)
-        sweep_plan.record(self.folder, told.given, self.name, self.command(told.given), jobs)
+        told = plan.earlier(self.folder)
+        plan.record(self.folder, told.given, self.name, self.command(told.given), jobs)
         missing = bool(counts["failed"] + counts["unfinished"])
         if missing:
             print(f"again  {self.again()}", flush=True)
@@ -171,13 +169,13 @@ class Sweep(Sweeper):
 
     def cells(self, run: Path) -> list[str]:
         """What the table shows of a run, in the order of ``columns``."""
-        numbers = sweep_plan.state(run).numbers
+        numbers = plan.state(run).numbers
         return [percent(numbers[name]) if name in numbers else DASH for name in self.columns]
 
     def command(self, given: Sequence[str]) -> str:
         """What starts this sweep, in this folder."""
         own = [o for o in self.config.hydra.overrides.hydra if not o.startswith(("hydra.mode=", "hydra.sweep.dir="))]
-        here = f"hydra.sweep.dir={sweep_plan.quoted(str(self.folder))}"
+        here = f"hydra.sweep.dir={plan.quoted(str(self.folder))}"
         return shlex.join(["python", "train.py", "-m", here, *own, *given])
 
     def again(self) -> str:
@@ -195,11 +193,6 @@ def _checked(overrides: list[Override]) -> list[Override]:
         if key in _OURS:
             raise UserError(f"{key}: in a sweep each job has a folder of its own: leave it out")
     return overrides
-
-
-def not_installed(option: str, extra: str) -> UserError:
-    """The error for an option whose package is missing."""
-    return UserError(f"{option} needs a package that is not installed: pip install -e '.[{extra}]' -c constraints.txt")
 
 
 @contextlib.contextmanager

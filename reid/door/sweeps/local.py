@@ -10,30 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
-from reid.door import check, sweep_job, sweep_plan
-from reid.door.sweep import LaunchError, not_installed
+from reid import signals
+from reid.door import check
+from reid.door.sweeps import plan
+from reid.door.sweeps.job import STOP, Job, job_of, python_path, run
+from reid.door.sweeps.launcher import LaunchError, PackageLauncher
 from reid.errors import UserError
 
 
-class JoblibLauncher(Launcher):
+class JoblibLauncher(PackageLauncher):
     """``n_jobs`` at once on this machine, -1 one for each core."""
+
+    option = package = "joblib"
 
     def __init__(self, n_jobs: int, **_: Any) -> None:  # and what hydra-joblib-launcher adds, where that is installed
         check.value("hydra.launcher.n_jobs", n_jobs, int, -1)
         if n_jobs == 0:
             raise UserError("hydra.launcher.n_jobs=0 launches nothing: give the jobs at once, or -1 for one a core")
         self.n_jobs = n_jobs
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        try:
-            import joblib  # noqa: F401
-        except ImportError as error:
-            raise not_installed("hydra/launcher=joblib", "joblib") from error
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns when all are over."""
@@ -42,11 +37,10 @@ class JoblibLauncher(Launcher):
         places = self.n_jobs if self.n_jobs > 0 else len(os.sched_getaffinity(0))
         one_gpu = self.config.trainer.devices == 1
         jobs = [
-            replace(sweep_job.job_of(self.config.hydra, overrides), places=places, one_gpu=one_gpu)
-            for overrides in job_overrides
+            replace(job_of(self.config.hydra, overrides), places=places, one_gpu=one_gpu) for overrides in job_overrides
         ]
         work = Parallel(n_jobs=places, backend="loky", batch_size=1, return_as="generator_unordered")
-        with _stopping(Path(jobs[0].folder).parent / sweep_job.STOP) as got:
+        with _stopping(Path(jobs[0].folder).parent / STOP) as got:
             ends = _collected(jobs, work(delayed(_in_worker)(job) for job in jobs))
         if got:
             raise SystemExit(128 + got[0])
@@ -68,7 +62,7 @@ def _stopping(file: Path) -> Iterator[list[int]]:
         file.touch()
 
     file.unlink(missing_ok=True)
-    before = {number: signal.signal(number, take) for number in (signal.SIGINT, *sweep_job.SIGNALS)}
+    before = {number: signal.signal(number, take) for number in (signal.SIGINT, *signals.heeded())}
     try:
         yield got
     finally:
@@ -77,15 +71,17 @@ def _stopping(file: Path) -> Iterator[list[int]]:
         file.unlink(missing_ok=True)
 
 
-def _in_worker(job: sweep_job.Job) -> tuple[str, Exception | None]:
+def _in_worker(job: Job) -> tuple[str, Exception | None]:
     """``_contained`` in a process that waits for its next job whatever signals come: one that died would end all."""
-    for number in (signal.SIGINT, *sweep_job.SIGNALS):
+    for number in (signal.SIGINT, *signals.STOPPING):
         signal.signal(number, signal.SIG_IGN)
     return _contained(job)
 
 
-class RayLauncher(Launcher):
+class RayLauncher(PackageLauncher):
     """As tasks of a Ray cluster; see ``configs/hydra/launcher/ray.yaml`` for the options."""
+
+    option = package = "ray"
 
     def __init__(self, address: str | None, cpus_per_job: float, gpus_per_job: float) -> None:
         check.value("hydra.launcher.address", address, str | None)
@@ -93,19 +89,12 @@ class RayLauncher(Launcher):
         check.value("hydra.launcher.gpus_per_job", gpus_per_job, float, 0)
         self.address, self.needs = address, {"num_cpus": cpus_per_job, "num_gpus": gpus_per_job}
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        try:
-            import ray  # noqa: F401
-        except ImportError as error:
-            raise not_installed("hydra/launcher=ray", "ray") from error
-
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run the jobs; returns when all are over. One whose machine is lost begins again, where it was, on another."""
         import ray
 
-        jobs = [sweep_job.job_of(self.config.hydra, overrides) for overrides in job_overrides]
-        path = {"PYTHONPATH": sweep_job.python_path()}
+        jobs = [job_of(self.config.hydra, overrides) for overrides in job_overrides]
+        path = {"PYTHONPATH": python_path()}
         try:
             ray.init(address=self.address, runtime_env={"env_vars": path}, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, ValueError) as error:
@@ -125,19 +114,19 @@ def _as_they_end(tasks: list[Any]) -> Iterator[Any]:
         yield ray.get(done)
 
 
-def _collected(jobs: Sequence[sweep_job.Job], ends: Iterable[tuple[str, Exception | None]]) -> list[JobReturn]:
+def _collected(jobs: Sequence[Job], ends: Iterable[tuple[str, Exception | None]]) -> list[JobReturn]:
     """What became of the jobs, in their order; tells of each as it ends."""
     found: dict[str, Exception | None] = {}
     for folder, error in ends:
         found[folder] = error
-        print(f"[{len(found)}/{len(jobs)}] {Path(folder).name} {sweep_plan.state(Path(folder)).name}", flush=True)
+        print(f"[{len(found)}/{len(jobs)}] {Path(folder).name} {plan.state(Path(folder)).name}", flush=True)
     return [_returned(found[job.folder]) for job in jobs]
 
 
-def _contained(job: sweep_job.Job) -> tuple[str, Exception | None]:
+def _contained(job: Job) -> tuple[str, Exception | None]:
     """The job's folder, and why it failed. One that a signal stopped has not: it goes on when the sweep does."""
     try:
-        sweep_job.run(job)
+        run(job)
     except SystemExit:
         pass
     except Exception as error:
