@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ class _Stored:
 
     def __init__(self, file: Path) -> None:
         self._file, self._pixels = file, _mapped(file)
+        with warnings.catch_warnings(action="ignore"):  # nobody gets this tensor, which must not be written to
+            self._rows = torch.from_numpy(self._pixels)
 
     def checksum(self) -> int:
         """Of all pixels, which are read for it once in a process."""
@@ -108,7 +111,7 @@ class _Stored:
         return _CHECKED[which]
 
     def __call__(self, index: np.ndarray) -> Tensor:
-        return torch.from_numpy(self._pixels[index]).permute(0, 3, 1, 2)
+        return _picked(self._rows, index)
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
         return _Stored, (self._file,)
@@ -122,7 +125,7 @@ class _Held:
     unreadable: Sequence[int]
 
     def __call__(self, index: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.pixels.numpy()[index]).permute(0, 3, 1, 2)
+        return _picked(self.pixels, index)
 
 
 _HELD: WeakValueDictionary[str, _Held] = WeakValueDictionary()  # by key, as long as someone has them
@@ -252,6 +255,11 @@ def _identity(file: Path) -> tuple:
     """What tells that a file is the same as before."""
     stat = file.stat()
     return file.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _picked(pixels: Tensor, index: np.ndarray) -> Tensor:
+    """Rows of pixels [N, H, W, 3] as a batch [B, 3, H, W], copied by several threads."""
+    return pixels.index_select(0, torch.from_numpy(index)).permute(0, 3, 1, 2)
 
 
 def _bytes(records: Sequence[Record], size: tuple[int, int]) -> int:

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from data.pictures import SIZE, resized_by_pil
+from PIL import Image
 
 from reid.data import decoding
-from reid.data.decoding import Put, decode, decode_all
+from reid.data.decoding import Decoded, Put, decode, decode_all
 from reid.data.records import Record
 
 
@@ -22,9 +23,69 @@ def ignore(first: int, pixels: np.ndarray) -> None:
     pass
 
 
+def all_of(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
+    found = np.ones((len(paths), *size, 3), np.uint8)
+    assert list(decode_all(paths, size, put_into(found))) == [True] * len(paths)
+    return found
+
+
+def noise(folder: Path, size: tuple[int, int], mode: str = "RGB", **how: object) -> Path:
+    """A JPEG with every frequency in it."""
+    pixels = np.random.default_rng(1).integers(0, 256, size=(*size, 3), dtype=np.uint8)
+    path = folder / f"{len(list(folder.iterdir()))}.jpg"
+    Image.fromarray(pixels).convert(mode).save(path, **how)
+    return path
+
+
 def test_decode_equals_pil(records: list[Record]) -> None:
     for r in records:
         np.testing.assert_array_equal(decode(r.path, SIZE), resized_by_pil(r.path))
+
+
+@pytest.mark.parametrize("size", [(64, 32), (50, 26), (64, 26), (50, 32), (49, 26), (25, 13), (150, 78), (51, 27)])
+def test_any_enlargement_equals_pils_alone_and_among_others(tmp_path: Path, size: tuple[int, int]) -> None:
+    paths = [noise(tmp_path, shape) for shape in [(25, 13)] * 5 + [(32, 16), (49, 25), size]]
+    for some in (paths[:5], paths):
+        expected = np.stack([resized_by_pil(path, size) for path in some])
+        np.testing.assert_array_equal(all_of(some, size), expected)
+        loaded = Decoded(tuple(some), size)(np.arange(len(some)))
+        np.testing.assert_array_equal(loaded.permute(0, 2, 3, 1).numpy(), expected)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("quality", [10, 75, 100])
+@pytest.mark.parametrize(
+    ("mode", "how"),
+    [("RGB", {"subsampling": i}) for i in range(3)] + [("RGB", {"keep_rgb": True}), ("L", {}), ("CMYK", {})],
+)
+def test_all_kinds_of_jpeg_have_pils_pixels(
+    tmp_path: Path, mode: str, how: dict[str, int], quality: int, progressive: bool
+) -> None:
+    for size in ((33, 17), (1, 1)):
+        path = noise(tmp_path, size, mode, quality=quality, progressive=progressive, **how)
+        np.testing.assert_array_equal(decode(path, size), np.asarray(Image.open(path).convert("RGB")))
+
+
+def test_jpegs_with_bytes_changed_are_read_or_refused_as_pil_does(tmp_path: Path) -> None:
+    size, rng = (32, 16), np.random.default_rng(0)
+    path = noise(tmp_path, size)
+    whole, outcomes = path.read_bytes(), set()
+    for i in range(60):
+        content = bytearray(whole)
+        content[rng.integers(2, len(whole))] = rng.integers(256)
+        path.write_bytes(content[: rng.integers(2, len(whole))] if i % 4 == 0 else content)
+        found: np.ndarray = np.ones((1, *size, 3), np.uint8)
+        (readable,) = decode_all([path], size, put_into(found))
+        try:
+            expected = resized_by_pil(path, size)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            assert not readable
+            expected = np.zeros_like(found[0])
+        else:
+            assert readable
+        np.testing.assert_array_equal(found[0], expected)
+        outcomes.add(readable)
+    assert outcomes == {True, False}
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 5, 100])
