@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,7 @@ from reid.errors import UserError
 
 Put = Callable[[int, np.ndarray], object]
 TOGETHER = 16  # images that a thread decodes and hands over at once
+_THREADS = min(32, (os.cpu_count() or 1) + 1)  # one for those that wait for a disk; more would wait for each other
 _BLACK = np.zeros((1, 1, 3), dtype=np.uint8)
 _AHEAD = 8  # times as many, begun before they are asked for; bounds the memory
 
@@ -41,7 +43,10 @@ def enlarge(images: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
 
     Torch takes a fifth of PIL's time for it, and its coarser weights are exact where a side is doubled.
     """
-    if len({image.shape for image in images}) > 1:
+    shapes = {image.shape[:2] for image in images}
+    if shapes == {size}:
+        return np.stack(images)
+    if len(shapes) > 1:
         return np.concatenate([enlarge([image], size) for image in images])
     pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     return F.interpolate(pixels, size, mode="bilinear", antialias=True).permute(0, 2, 3, 1).numpy()
@@ -64,7 +69,7 @@ class Decoded:
     size: tuple[int, int]
 
     def __call__(self, index: np.ndarray) -> Tensor:
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(_THREADS) as pool:
             return torch.from_numpy(np.concatenate(list(pool.map(self._one, index)))).permute(0, 3, 1, 2)
 
     def _one(self, i: int) -> np.ndarray:
@@ -100,7 +105,7 @@ def unreadable(path: Path, count: int = 1) -> UserError:
 
 def _in_order(paths: Sequence[Path], size: tuple[int, int], put: Put) -> Iterator[bool]:
     waiting: deque[Future[list[bool]]] = deque()
-    with ThreadPoolExecutor() as pool:  # other threads run while one decodes or resizes
+    with ThreadPoolExecutor(_THREADS) as pool:  # other threads run while one decodes or resizes
         try:
             for start in range(0, len(paths), TOGETHER):
                 waiting.append(pool.submit(_decode_some, paths[start : start + TOGETHER], size, start, put))

@@ -273,7 +273,7 @@ def _key(records: Sequence[Record], size: tuple[int, int]) -> str:
             stat = path.stat()
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}: mend or remove it") from error
-        digest.update(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+        digest.update(f"{os.path.realpath(path)}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
     return f"{size[0]}x{size[1]}-{digest.hexdigest()[:20]}"
 
 
