@@ -21,9 +21,9 @@ from reid.errors import UserError
 
 Put = Callable[[int, np.ndarray], object]
 TOGETHER = 16  # images that a thread decodes and hands over at once
-_THREADS = min(32, (os.cpu_count() or 1) + 1)  # one for those that wait for a disk; more would wait for each other
-_BLACK = np.zeros((1, 1, 3), dtype=np.uint8)
 _AHEAD = 8  # times as many, begun before they are asked for; bounds the memory
+_THREADS = min(32, (os.cpu_count() or 1) + 1)  # one for those that wait for a disk; more would wait for each other
+_BLACK = np.zeros((1, 1, 3), dtype=np.uint8)  # for what cannot be read
 
 
 def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
@@ -33,7 +33,7 @@ def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
     Market-1501 are for 256x128. Raises OSError if the file is damaged.
     """
     pixels = _pixels(path)
-    if all(new in (old, 2 * old) for old, new in zip(pixels.shape, size, strict=False)):
+    if all(new in (old, 2 * old) for old, new in zip(pixels.shape[:2], size, strict=True)):
         return pixels
     return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
