@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +15,17 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
-from torchvision.io import decode_jpeg
 
 from reid.data.progress import counted
 from reid.errors import UserError
+
+try:
+    from torchvision.io import decode_jpeg
+except ImportError:  # deprecated in 0.29; its heir, torchcodec's, turns pictures by their EXIF, which PIL does not
+    decode_jpeg = None
+
+# Here and once: catch_warnings, at each call, would change the filters of other threads.
+warnings.filterwarnings("ignore", "The image decoding and encoding capabilities of TorchVision", DeprecationWarning)
 
 Put = Callable[[int, np.ndarray], object]
 TOGETHER = 16  # images that a thread decodes and hands over at once
@@ -82,8 +90,8 @@ class Decoded:
 def _pixels(path: Path) -> np.ndarray:
     """A file's pixels as PIL gives them, uint8 RGB [h, w, 3]."""
     content = path.read_bytes()
-    if content.startswith(b"\xff\xd8"):  # a JPEG, which torchvision decodes by the same library in half the time
-        with contextlib.suppress(RuntimeError):  # PIL reads it after all, or says what is wrong
+    if decode_jpeg and content.startswith(b"\xff\xd8"):  # a JPEG: the same library as PIL's, with less around it
+        with contextlib.suppress(RuntimeError, DeprecationWarning):  # PIL reads it after all, or says what is wrong
             pixels = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8))
             if len(pixels) == 3:  # neither gray nor CMYK
                 return pixels.permute(1, 2, 0).numpy()

@@ -1,9 +1,13 @@
+import importlib.util
 import itertools
 import os
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+import torchvision
 from data.pictures import SIZE, resized_by_pil
 from PIL import Image
 
@@ -35,6 +39,19 @@ def noise(folder: Path, size: tuple[int, int], mode: str = "RGB", **how: object)
     path = folder / f"{len(list(folder.iterdir()))}.jpg"
     Image.fromarray(pixels).convert(mode).save(path, **how)
     return path
+
+
+def imported_anew() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("decoding_anew", decoding.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def refuse(*_: object) -> None:
+    raise AssertionError("called")
 
 
 def test_decode_equals_pil(records: list[Record]) -> None:
@@ -86,6 +103,33 @@ def test_jpegs_with_bytes_changed_are_read_or_refused_as_pil_does(tmp_path: Path
         np.testing.assert_array_equal(found[0], expected)
         outcomes.add(readable)
     assert outcomes == {True, False}
+
+
+def test_without_torchvisions_decoder_pil_decodes(records: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torchvision.io, "decode_jpeg")
+    without = imported_anew()
+    for r in records:
+        np.testing.assert_array_equal(without.decode(r.path, SIZE), resized_by_pil(r.path))
+    os.truncate(records[0].path, 700)
+    with pytest.raises(OSError, match="truncated"):
+        without.decode(records[0].path, SIZE)
+
+
+def test_torchvision_decodes_without_a_warning_also_where_warnings_are_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = noise(tmp_path, SIZE)
+    expected = resized_by_pil(path)
+    with warnings.catch_warnings(action="error"):  # as python -W error
+        module = imported_anew()
+        monkeypatch.setattr(Image.Image, "convert", refuse)
+        np.testing.assert_array_equal(module.decode(path, SIZE), expected)
+
+
+def test_pil_decodes_where_the_filter_of_the_warning_is_lost(tmp_path: Path) -> None:
+    path = noise(tmp_path, SIZE)
+    with warnings.catch_warnings(action="error"):  # after the import, as pytest -W error does
+        np.testing.assert_array_equal(decode(path, SIZE), resized_by_pil(path))
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 5, 100])
