@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import math
 import os
+import struct
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +33,8 @@ Put = Callable[[int, np.ndarray], object]
 TOGETHER = 16  # images that a thread decodes and hands over at once
 _AHEAD = 8  # times as many, begun before they are asked for; bounds the memory
 _THREADS = min(32, (os.cpu_count() or 1) + 1)  # one for those that wait for a disk; more would wait for each other
+_FRAMES = (0xC0, 0xC1, 0xC2)  # markers of a JPEG: baseline, extended, progressive
+_BEFORE_FRAMES = frozenset((0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)))  # those of parts that tell their length
 _BLACK = np.zeros((1, 1, 3), dtype=np.uint8)  # for what cannot be read
 
 
@@ -88,18 +92,38 @@ class Decoded:
 
 
 def _pixels(path: Path) -> np.ndarray:
-    """A file's pixels as PIL gives them, uint8 RGB [h, w, 3]."""
+    """A file's pixels as PIL gives them, uint8 RGB [h, w, 3].
+
+    Ordinary JPEGs are decoded by torchvision: the same library's pixels with less around it.
+    """
     content = path.read_bytes()
-    if decode_jpeg and content.startswith(b"\xff\xd8"):  # a JPEG: the same library as PIL's, with less around it
+    if decode_jpeg and _ordinary_jpeg(content):
         with contextlib.suppress(RuntimeError, DeprecationWarning):  # PIL reads it after all, or says what is wrong
             pixels = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-            if len(pixels) == 3:  # neither gray nor CMYK
-                return pixels.permute(1, 2, 0).numpy()
+            return pixels.permute(1, 2, 0).numpy()
     try:
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(image.convert("RGB"))
     except (SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises on some damaged files
         raise OSError(str(error)) from error
+
+
+def _ordinary_jpeg(content: bytes) -> bool:
+    """Whether a file begins as a JPEG of three colours and of a size that PIL finds harmless.
+
+    PIL could tell, but its look at the header takes as long as torchvision saves.
+    """
+    place, limit = 2, Image.MAX_IMAGE_PIXELS or math.inf
+    if not content.startswith(b"\xff\xd8"):
+        return False
+    while place + 10 <= len(content):
+        begin, marker, length, bits, height, width, colours = struct.unpack_from(">BBHBHHB", content, place)
+        if begin == 0xFF and marker in _FRAMES:
+            return bits == 8 and colours == 3 and height * width <= limit
+        if begin != 0xFF or marker not in _BEFORE_FRAMES:
+            return False
+        place += 2 + length
+    return False
 
 
 def unreadable(path: Path, count: int = 1) -> UserError:

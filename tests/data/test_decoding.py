@@ -1,6 +1,7 @@
 import importlib.util
 import itertools
 import os
+import struct
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -130,6 +131,37 @@ def test_pil_decodes_where_the_filter_of_the_warning_is_lost(tmp_path: Path) -> 
     path = noise(tmp_path, SIZE)
     with warnings.catch_warnings(action="error"):  # after the import, as pytest -W error does
         np.testing.assert_array_equal(decode(path, SIZE), resized_by_pil(path))
+
+
+def test_a_jpeg_that_claims_to_be_huge_is_refused_undecoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = noise(tmp_path, SIZE)
+    content = bytearray(path.read_bytes())
+    frame = content.index(b"\xff\xc0")  # marker, length and precision before height and width
+    content[frame + 5 : frame + 9] = struct.pack(">HH", 13400, 13400)
+    path.write_bytes(content)
+    monkeypatch.setattr(decoding, "decode_jpeg", refuse)
+    monkeypatch.setattr(Image.Image, "convert", refuse)
+    with pytest.raises(OSError, match="decompression bomb"):
+        decode(path, SIZE)
+
+
+@pytest.mark.parametrize("third", [0x00, 0xD8, 0xFE])
+def test_what_only_begins_like_a_jpeg_is_refused(tmp_path: Path, third: int) -> None:
+    path = noise(tmp_path, SIZE)
+    content = bytearray(path.read_bytes())
+    content[2] = third
+    path.write_bytes(content)
+    with pytest.raises(OSError, match="cannot identify"):
+        decode(path, SIZE)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_jpegs_of_other_colours_are_decoded_by_pil_alone(
+    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = noise(tmp_path, SIZE, mode)
+    monkeypatch.setattr(decoding, "decode_jpeg", refuse)
+    np.testing.assert_array_equal(decode(path, SIZE), resized_by_pil(path))
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 5, 100])
