@@ -42,7 +42,9 @@ def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
     """One image as uint8 RGB [h, w, 3]: PIL's pixels, resized bilinearly to ``size`` = (H, W) or left for ``enlarge``.
 
     Left is what ``enlarge`` would resize to the same pixels: sides of the right length or of half of it, as those of
-    Market-1501 are for 256x128. Raises OSError if the file is damaged.
+    Market-1501 are for 256x128. Raises OSError if the file is damaged. What libjpeg reads in spite of damage, as PIL
+    does too, it tells of in the error stream of the process ("Corrupt JPEG data: ..."), without the file's name;
+    torchvision has no switch for that.
     """
     pixels = _pixels(path)
     if all(new in (old, 2 * old) for old, new in zip(pixels.shape[:2], size, strict=True)):

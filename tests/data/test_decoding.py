@@ -155,6 +155,20 @@ def test_what_only_begins_like_a_jpeg_is_refused(tmp_path: Path, third: int) -> 
         decode(path, SIZE)
 
 
+def test_cut_jpegs_and_those_with_something_after_them_say_nothing_of_their_own(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    path = noise(tmp_path, SIZE)
+    whole, expected = path.read_bytes(), resized_by_pil(path)
+    path.write_bytes(whole + b"something")
+    np.testing.assert_array_equal(decode(path, SIZE), expected)
+    for end in (-1, -2, -100):
+        path.write_bytes(whole[:end])
+        with pytest.raises(OSError, match="truncated"):
+            decode(path, SIZE)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_jpegs_of_other_colours_are_decoded_by_pil_alone(
     tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
