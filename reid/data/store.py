@@ -40,7 +40,8 @@ class Images:
     Attributes:
         records: the records whose pictures can be read, in order.
         unreadable: files left out because they could not be.
-        load: indices int64 [B] -> uint8 RGB tensor [B, 3, H, W], channels_last in memory.
+        load: indices int64 [B] -> uint8 RGB tensor [B, 3, H, W], channels_last in memory. Those of ``open_images`` take
+            what numpy picks rows by: negative indices, a mask, any strides; IndexError where there is no such row.
     """
 
     records: tuple[Record, ...]
@@ -80,12 +81,12 @@ def open_images(
     left_out = set(bad)
     rows = np.array([i for i in range(len(records)) if i not in left_out], dtype=np.int64)
     kept = tuple(records[i] for i in rows)
-    return Images(kept, tuple(records[i].path for i in bad), _Rows(load, rows) if bad else load)
+    return Images(kept, tuple(records[i].path for i in bad), _Rows(load, rows))
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Some of what another loader loads."""
+    """Some or all of what another loader loads, which gets a plain int64 array whatever the index is."""
 
     load: Callable[[np.ndarray], Tensor]
     rows: np.ndarray
