@@ -1,11 +1,6 @@
 """Image files -> uint8 pixels of one size."""
 
-import contextlib
-import io
-import math
 import os
-import struct
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,39 +16,31 @@ from torch import Tensor
 from reid.data.progress import counted
 from reid.errors import UserError
 
-try:
-    from torchvision.io import decode_jpeg
-except ImportError:  # deprecated in 0.29; its heir, torchcodec's, turns pictures by their EXIF, which PIL does not
-    decode_jpeg = None
-
-# Here and once: catch_warnings, at each call, would change the filters of other threads.
-warnings.filterwarnings("ignore", "The image decoding and encoding capabilities of TorchVision", DeprecationWarning)
-
 Put = Callable[[int, np.ndarray], object]
 TOGETHER = 16  # images that a thread decodes and hands over at once
 _AHEAD = 8  # times as many, begun before they are asked for; bounds the memory
 _THREADS = min(32, (os.cpu_count() or 1) + 1)  # one for those that wait for a disk; more would wait for each other
-_FRAMES = (0xC0, 0xC1, 0xC2)  # markers of a JPEG: baseline, extended, progressive
-_BEFORE_FRAMES = frozenset((0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)))  # those of parts that tell their length
-_BLACK = np.zeros((1, 1, 3), dtype=np.uint8)  # for what cannot be read
 
 
 def decode(path: Path, size: tuple[int, int]) -> np.ndarray:
-    """One image as uint8 RGB [h, w, 3]: PIL's pixels, resized bilinearly to ``size`` = (H, W) or left for ``enlarge``.
+    """One image as uint8 RGB [h, w, 3], resized bilinearly to ``size`` = (H, W) or left as it is for ``enlarge``.
 
-    Left is what ``enlarge`` would resize to the same pixels: sides of the right length or of half of it, as those of
-    Market-1501 are for 256x128. Raises OSError if the file is damaged. What libjpeg reads in spite of damage, as PIL
-    does too, it tells of in the error stream of the process ("Corrupt JPEG data: ..."), without the file's name;
-    torchvision has no switch for that.
+    Left are those whose sides have the right length or half of it, as Market-1501's have for 256x128. Raises OSError if
+    the file is damaged.
     """
-    pixels = _pixels(path)
-    if all(new in (old, 2 * old) for old, new in zip(pixels.shape[:2], size, strict=True)):
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    try:
+        with Image.open(path) as image:
+            pixels = image.convert("RGB")
+    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises on some damaged files
+        raise OSError(str(error)) from error
+    height, width = size
+    if height not in (pixels.height, 2 * pixels.height) or width not in (pixels.width, 2 * pixels.width):
+        pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(pixels)
 
 
 def enlarge(images: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """What ``decode`` gave of some files at ``size``: uint8 [n, H, W, 3].
+    """What ``decode`` gave of some files, as uint8 [n, H, W, 3]: the pixels that PIL would resize it to.
 
     Torch takes a fifth of PIL's time for it, and its coarser weights are exact where a side is doubled.
     """
@@ -93,41 +80,6 @@ class Decoded:
             raise unreadable(self.paths[i]) from error
 
 
-def _pixels(path: Path) -> np.ndarray:
-    """A file's pixels as PIL gives them, uint8 RGB [h, w, 3].
-
-    Ordinary JPEGs are decoded by torchvision: the same library's pixels with less around it.
-    """
-    content = path.read_bytes()
-    if decode_jpeg and _ordinary_jpeg(content):
-        with contextlib.suppress(RuntimeError, DeprecationWarning):  # PIL reads it after all, or says what is wrong
-            pixels = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-            return pixels.permute(1, 2, 0).numpy()
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return np.asarray(image.convert("RGB"))
-    except (SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises on some damaged files
-        raise OSError(str(error)) from error
-
-
-def _ordinary_jpeg(content: bytes) -> bool:
-    """Whether a file begins as a JPEG of three colours and of a size that PIL finds harmless.
-
-    PIL could tell, but its look at the header takes as long as torchvision saves.
-    """
-    place, limit = 2, Image.MAX_IMAGE_PIXELS or math.inf
-    if not content.startswith(b"\xff\xd8"):
-        return False
-    while place + 10 <= len(content):
-        begin, marker, length, bits, height, width, colours = struct.unpack_from(">BBHBHHB", content, place)
-        if begin == 0xFF and marker in _FRAMES:
-            return bits == 8 and colours == 3 and height * width <= limit
-        if begin != 0xFF or marker not in _BEFORE_FRAMES:
-            return False
-        place += 2 + length
-    return False
-
-
 def unreadable(path: Path, count: int = 1) -> UserError:
     """The error for ``count`` files that cannot be read, the first of which is ``path``."""
     more = f" and {count - 1} more" if count > 1 else ""
@@ -152,7 +104,7 @@ def _in_order(paths: Sequence[Path], size: tuple[int, int], put: Put) -> Iterato
 
 
 def _decode_some(paths: Sequence[Path], size: tuple[int, int], first: int, put: Put) -> list[bool]:
-    images, readable = [_BLACK] * len(paths), [True] * len(paths)
+    images, readable = [np.zeros((*size, 3), dtype=np.uint8)] * len(paths), [True] * len(paths)
     for i, path in enumerate(paths):
         try:
             images[i] = decode(path, size)

@@ -1,14 +1,10 @@
-import importlib.util
 import itertools
 import os
 import struct
-import warnings
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
-import torchvision
 from data.pictures import SIZE, resized_by_pil
 from PIL import Image
 
@@ -34,21 +30,12 @@ def all_of(paths: list[Path], size: tuple[int, int]) -> np.ndarray:
     return found
 
 
-def noise(folder: Path, size: tuple[int, int], mode: str = "RGB", **how: object) -> Path:
-    """A JPEG with every frequency in it."""
+def noise(folder: Path, size: tuple[int, int], mode: str = "RGB", kind: str = "jpg") -> Path:
+    """A picture with every frequency in it."""
     pixels = np.random.default_rng(1).integers(0, 256, size=(*size, 3), dtype=np.uint8)
-    path = folder / f"{len(list(folder.iterdir()))}.jpg"
-    Image.fromarray(pixels).convert(mode).save(path, **how)
+    path = folder / f"{len(list(folder.iterdir()))}.{kind}"
+    Image.fromarray(pixels).convert(mode).save(path)
     return path
-
-
-def imported_anew() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("decoding_anew", decoding.__file__)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def refuse(*_: object) -> None:
@@ -70,18 +57,14 @@ def test_any_enlargement_equals_pils_alone_and_among_others(tmp_path: Path, size
         np.testing.assert_array_equal(loaded.permute(0, 2, 3, 1).numpy(), expected)
 
 
-@pytest.mark.parametrize("progressive", [False, True])
-@pytest.mark.parametrize("quality", [10, 75, 100])
+@pytest.mark.parametrize("size", [(33, 17), (66, 34), (64, 32)])
 @pytest.mark.parametrize(
-    ("mode", "how"),
-    [("RGB", {"subsampling": i}) for i in range(3)] + [("RGB", {"keep_rgb": True}), ("L", {}), ("CMYK", {})],
+    ("kind", "mode"),
+    [("jpg", mode) for mode in ("L", "CMYK")] + [("png", mode) for mode in ("1", "L", "LA", "P", "RGBA")],
 )
-def test_all_kinds_of_jpeg_have_pils_pixels(
-    tmp_path: Path, mode: str, how: dict[str, int], quality: int, progressive: bool
-) -> None:
-    for size in ((33, 17), (1, 1)):
-        path = noise(tmp_path, size, mode, quality=quality, progressive=progressive, **how)
-        np.testing.assert_array_equal(decode(path, size), np.asarray(Image.open(path).convert("RGB")))
+def test_all_kinds_of_pictures_have_pils_pixels(tmp_path: Path, kind: str, mode: str, size: tuple[int, int]) -> None:
+    path = noise(tmp_path, (33, 17), mode, kind)
+    np.testing.assert_array_equal(all_of([path], size)[0], resized_by_pil(path, size))
 
 
 def test_jpegs_with_bytes_changed_are_read_or_refused_as_pil_does(tmp_path: Path) -> None:
@@ -106,76 +89,15 @@ def test_jpegs_with_bytes_changed_are_read_or_refused_as_pil_does(tmp_path: Path
     assert outcomes == {True, False}
 
 
-def test_without_torchvisions_decoder_pil_decodes(records: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torchvision.io, "decode_jpeg")
-    without = imported_anew()
-    for r in records:
-        np.testing.assert_array_equal(without.decode(r.path, SIZE), resized_by_pil(r.path))
-    os.truncate(records[0].path, 700)
-    with pytest.raises(OSError, match="truncated"):
-        without.decode(records[0].path, SIZE)
-
-
-def test_torchvision_decodes_without_a_warning_also_where_warnings_are_errors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = noise(tmp_path, SIZE)
-    expected = resized_by_pil(path)
-    with warnings.catch_warnings(action="error"):  # as python -W error
-        module = imported_anew()
-        monkeypatch.setattr(Image.Image, "convert", refuse)
-        np.testing.assert_array_equal(module.decode(path, SIZE), expected)
-
-
-def test_pil_decodes_where_the_filter_of_the_warning_is_lost(tmp_path: Path) -> None:
-    path = noise(tmp_path, SIZE)
-    with warnings.catch_warnings(action="error"):  # after the import, as pytest -W error does
-        np.testing.assert_array_equal(decode(path, SIZE), resized_by_pil(path))
-
-
 def test_a_jpeg_that_claims_to_be_huge_is_refused_undecoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = noise(tmp_path, SIZE)
     content = bytearray(path.read_bytes())
     frame = content.index(b"\xff\xc0")  # marker, length and precision before height and width
     content[frame + 5 : frame + 9] = struct.pack(">HH", 13400, 13400)
     path.write_bytes(content)
-    monkeypatch.setattr(decoding, "decode_jpeg", refuse)
     monkeypatch.setattr(Image.Image, "convert", refuse)
     with pytest.raises(OSError, match="decompression bomb"):
         decode(path, SIZE)
-
-
-@pytest.mark.parametrize("third", [0x00, 0xD8, 0xFE])
-def test_what_only_begins_like_a_jpeg_is_refused(tmp_path: Path, third: int) -> None:
-    path = noise(tmp_path, SIZE)
-    content = bytearray(path.read_bytes())
-    content[2] = third
-    path.write_bytes(content)
-    with pytest.raises(OSError, match="cannot identify"):
-        decode(path, SIZE)
-
-
-def test_cut_jpegs_and_those_with_something_after_them_say_nothing_of_their_own(
-    tmp_path: Path, capfd: pytest.CaptureFixture
-) -> None:
-    path = noise(tmp_path, SIZE)
-    whole, expected = path.read_bytes(), resized_by_pil(path)
-    path.write_bytes(whole + b"something")
-    np.testing.assert_array_equal(decode(path, SIZE), expected)
-    for end in (-1, -2, -100):
-        path.write_bytes(whole[:end])
-        with pytest.raises(OSError, match="truncated"):
-            decode(path, SIZE)
-    assert capfd.readouterr().err == ""
-
-
-@pytest.mark.parametrize("mode", ["L", "CMYK"])
-def test_jpegs_of_other_colours_are_decoded_by_pil_alone(
-    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = noise(tmp_path, SIZE, mode)
-    monkeypatch.setattr(decoding, "decode_jpeg", refuse)
-    np.testing.assert_array_equal(decode(path, SIZE), resized_by_pil(path))
 
 
 @pytest.mark.parametrize("ahead", [0, 1, 5, 100])
