@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import warnings
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ class Images:
     Attributes:
         records: the records whose pictures can be read, in order.
         unreadable: files left out because they could not be.
-        load: indices int64 [B] -> uint8 RGB tensor [B, 3, H, W], channels_last in memory.
+        load: indices int64 [B] -> uint8 RGB tensor [B, 3, H, W], channels_last in memory. Those of ``open_images`` take
+            what numpy picks rows by: negative indices, a mask, any strides; IndexError where there is no such row.
     """
 
     records: tuple[Record, ...]
@@ -79,12 +81,12 @@ def open_images(
     left_out = set(bad)
     rows = np.array([i for i in range(len(records)) if i not in left_out], dtype=np.int64)
     kept = tuple(records[i] for i in rows)
-    return Images(kept, tuple(records[i].path for i in bad), _Rows(load, rows) if bad else load)
+    return Images(kept, tuple(records[i].path for i in bad), _Rows(load, rows))
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Some of what another loader loads."""
+    """Some or all of what another loader loads, which gets a plain int64 array whatever the index is."""
 
     load: Callable[[np.ndarray], Tensor]
     rows: np.ndarray
@@ -98,6 +100,8 @@ class _Stored:
 
     def __init__(self, file: Path) -> None:
         self._file, self._pixels = file, _mapped(file)
+        with warnings.catch_warnings(action="ignore"):  # nobody gets this tensor, which must not be written to
+            self._rows = torch.from_numpy(self._pixels)
 
     def checksum(self) -> int:
         """Of all pixels, which are read for it once in a process."""
@@ -108,7 +112,7 @@ class _Stored:
         return _CHECKED[which]
 
     def __call__(self, index: np.ndarray) -> Tensor:
-        return torch.from_numpy(self._pixels[index]).permute(0, 3, 1, 2)
+        return _picked(self._rows, index)
 
     def __reduce__(self) -> tuple[type, tuple[Path]]:
         return _Stored, (self._file,)
@@ -122,7 +126,7 @@ class _Held:
     unreadable: Sequence[int]
 
     def __call__(self, index: np.ndarray) -> Tensor:
-        return torch.from_numpy(self.pixels.numpy()[index]).permute(0, 3, 1, 2)
+        return _picked(self.pixels, index)
 
 
 _HELD: WeakValueDictionary[str, _Held] = WeakValueDictionary()  # by key, as long as someone has them
@@ -254,6 +258,11 @@ def _identity(file: Path) -> tuple:
     return file.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
+def _picked(pixels: Tensor, index: np.ndarray) -> Tensor:
+    """Rows of pixels [N, H, W, 3] as a batch [B, 3, H, W], copied by several threads."""
+    return pixels.index_select(0, torch.from_numpy(index)).permute(0, 3, 1, 2)
+
+
 def _bytes(records: Sequence[Record], size: tuple[int, int]) -> int:
     return len(records) * size[0] * size[1] * 3
 
@@ -265,7 +274,7 @@ def _key(records: Sequence[Record], size: tuple[int, int]) -> str:
             stat = path.stat()
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}: mend or remove it") from error
-        digest.update(f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+        digest.update(f"{os.path.realpath(path)}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
     return f"{size[0]}x{size[1]}-{digest.hexdigest()[:20]}"
 
 

@@ -68,6 +68,21 @@ def test_a_batch_may_be_written_to_without_harm(records: list[Record], cache: Ca
     check(images, records)
 
 
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_images_are_picked_as_numpy_picks_rows(records: list[Record], cache: Cache, unreadable: bool) -> None:
+    if unreadable:
+        os.truncate(records[0].path, 30)
+    images = open_images(records, SIZE, cache=cache, skip_unreadable=True)
+    count = len(images)
+    pixels = np.stack([resized_by_pil(r.path) for r in images.records])
+    whole = np.arange(count)
+    for index in (whole[::-1], whole[::2], whole % 2 == 0, -1 - whole[:3], np.array([0, 2], np.uint8)):
+        np.testing.assert_array_equal(images.load(index).permute(0, 2, 3, 1).numpy(), pixels[index])
+    for index in (np.array([0, count]), np.array([-count - 1]), np.ones(count + 1, bool), np.array([1.0])):
+        with pytest.raises(IndexError):
+            images.load(index)
+
+
 def test_sizes_have_stores_of_their_own(records: list[Record], tmp_path: Path) -> None:
     open_images(records, (8, 8), cache=tmp_path / "cache")
     check(open_images(records, SIZE, cache=tmp_path / "cache"), records)
