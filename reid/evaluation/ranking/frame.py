@@ -132,6 +132,12 @@ class Frame:
         c = row_products(y.rows, (self.mean * self.scale).float())
         return c, _ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean)) * y.norm)
 
+    def order(self, rows: Tensor, norms: Tensor | None) -> Tensor:
+        """[n] such that the offsets of these rows, whose ``norms`` may be known, ascend or nearly so."""
+        norms = torch.linalg.vector_norm(rows, dim=1) if norms is None else norms
+        along = row_products(rows, self.mean.float())
+        return torch.argsort(along / norms if self.distance == "cosine" else 2 * along - norms.square())
+
     def lengths(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(their norms as they come, at least |x|), both [n] float64, of float32 queries."""
         norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from reid.evaluation.labels import Ints
@@ -23,14 +22,14 @@ class Ignored:
     column_group: Tensor | None = None
 
     def blank(self, tile: Tensor) -> None:
-        """Put minus infinity into these cells."""
+        """Put the least there is into these cells: minus infinity or the lowest whole number."""
+        least = -float("inf") if tile.is_floating_point() else torch.iinfo(tile.dtype).min
         if tile.device.type == "cpu":
-            tile.numpy()[self.row, self.column] = -np.inf  # sooner done than by PyTorch
+            tile.numpy()[self.row, self.column] = least  # sooner done than by PyTorch
         else:
-            row, column = (torch.from_numpy(values).to(tile.device) for values in (self.row, self.column))
-            tile[row, column] = -torch.inf
+            tile[torch.from_numpy(self.row).to(tile.device), torch.from_numpy(self.column).to(tile.device)] = least
         if self.row_group is not None and self.column_group is not None:
-            tile.masked_fill_(self.row_group[:, None] == self.column_group, -torch.inf)
+            tile.masked_fill_(self.row_group[:, None] == self.column_group, least)
 
     def part(self, rows: slice) -> Ignored:
         """The same for some rows."""
@@ -45,14 +44,6 @@ class Ignored:
         row = place[self.row]
         groups = None if self.row_group is None else self.row_group[torch.from_numpy(rows).to(self.row_group.device)]
         return Ignored(row[row >= 0], self.column[row >= 0], groups, self.column_group)
-
-    def among(self, row: Ints, column: Ints) -> NDArray[np.bool_]:
-        """Which of these cells."""
-        width = int(max(self.column.max(initial=0), column.max(initial=0))) + 1
-        there = np.isin(row * width + column, self.row * width + self.column)
-        if self.row_group is not None and self.column_group is not None:
-            there |= self.row_group.cpu().numpy()[row] == self.column_group.cpu().numpy()[column]
-        return there
 
 
 class Blanks:

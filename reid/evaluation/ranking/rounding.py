@@ -25,12 +25,12 @@ def unit_of(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps / 2
 
 
-def product(x: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
+def product(x: Tensor, y: Tensor) -> Tensor:
     """``x @ y.T`` for float32 [n, D] and [m, D], a sum of products of a few columns each: [n, m].
 
     Every cell is within ``terms(D)`` 2^-24 (1 + 2^-8) |x| |y| of the real number.
     """
-    total = torch.mm(x[:, :_TERMS], y[:, :_TERMS].T, out=out)
+    total = x[:, :_TERMS] @ y[:, :_TERMS].T
     for start in range(_TERMS, x.shape[1], _TERMS):
         total.add_(x[:, start : start + _TERMS] @ y[:, start : start + _TERMS].T)
     return total
