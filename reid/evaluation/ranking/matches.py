@@ -219,7 +219,8 @@ class Matches:
         """Put the worst first; what is close in float64, or by definition, and a tie's higher index first."""
         owner = self.owner()
         order = np.argsort(self.scores)
-        self._reorder(order[np.argsort(owner[order], kind="stable")])
+        short = owner.astype(np.min_scalar_type(len(self.queries)))  # NumPy sorts these by counting
+        self._reorder(order[np.argsort(short[order], kind="stable")])
         close = (owner[1:] == owner[:-1]) & (np.diff(self.scores) <= 2 * self.slack[owner[1:]])
         if not close.any():
             return

@@ -44,8 +44,8 @@ from reid.evaluation.ranking.settle import Settler
 from reid.evaluation.ranking.sieve import Queries
 
 ROUTES = ("auto", "int8", "bfloat16", "float32")
-_NUMBERS = 3 * 2**19  # of a gallery block, 6 MiB in float32
-_WIDEST = 2048  # rows of a block at most
+_NUMBERS = 2**21  # of a gallery block, 8 MiB in float32
+_WIDEST = 3072  # rows of a block at most
 _WIDER = 2  # so many blocks at a time while the matches are scored, each with all queries
 _SAMPLE = 512  # rows that show where the gallery lies
 _WEAK = 0.5  # of a block's rows: where more are counted as a whole, float32 is the shorter way at once
@@ -136,12 +136,13 @@ def _rank(
         part = rows if len(kept) == len(rows) else rows[torch.from_numpy(kept).to(rows.device)]
         if not len(kept):
             continue
-        ignored = blanks.block(first, len(rows), kept)
-        if ignored.row_group is None and (few := distinct_rows(part)):
+        if not blanks.groups and (few := distinct_rows(part)):
+            ignored = blanks.block(first, len(rows), kept)
             count_copies(matches, part.cpu().numpy(), few, first + kept, ignored)
             continue
         if near and (block := near.block(part.cpu().numpy())):
             matches.define(np.arange(len(matches.gallery)))
+            ignored = blanks.block(first, len(rows), kept)
             for a, tile in near.tiles(block, part.device):
                 ignored.part(a).blank(tile)
                 count_near(tile, first + kept, matches, a)
