@@ -10,7 +10,7 @@ from torch import Tensor
 
 from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.frame import Frame
-from reid.evaluation.ranking.ignored import Ignored
+from reid.evaluation.ranking.ignored import Blanks
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.products import Encoded, Float32, Product
 from reid.evaluation.ranking.settle import Settler
@@ -18,6 +18,7 @@ from reid.evaluation.ranking.sieve import GROUP, Columns, Queries, sieve
 from reid.evaluation.ranking.whole import Rows, count
 
 _CELLS = 2**21  # of a tile, 8 MiB
+_WEAK = 0.5  # of a tile's rows: where more are counted as a whole, float32 is the shorter way at once
 _PART = 2**18  # numbers encoded at a time: what that needs is several times as much as its result
 
 
@@ -34,29 +35,35 @@ def columns_of(frame: Frame, product: Product, rows: Tensor, norms: Tensor | Non
 def count_block(
     matches: Matches,
     settler: Settler,
+    blanks: Blanks,
     queries: Queries,
     product: Product | None,
     rows: Tensor,
-    columns: Columns,
-    ignored: Ignored,
     gallery: Ints,
-) -> int:
+    *,
+    patient: bool,
+) -> bool:
     """Count a block's negatives, or hand them to the settler.
 
     Args:
         matches: whose counts grow.
         settler: for cells too close to a match.
+        blanks: cells to leave out.
         queries: all that are active.
         product: the arithmetic of the first product; None counts every row as a whole, in float32.
-        rows: [m, D] float32, the block.
-        columns: the same, encoded.
-        ignored: cells to leave out.
-        gallery: [m] indices of the rows.
+        rows: [m, D] float32.
+        gallery: [m] their indices.
+        patient: go on where most rows of the first tile have too many cells to be named.
 
     Returns:
-        How many queries were counted as a whole.
+        False where it did not go on; then nothing was counted.
     """
-    named, weak = [(np.zeros(0, dtype=np.int64),) * 2], 0
+    norms = matches.norms_of(gallery)
+    order = matches.frame.order(rows, norms)
+    rows, gallery, norms = rows[order], gallery[order.cpu().numpy()], None if norms is None else norms[order]
+    columns = columns_of(matches.frame, product or Float32(), rows, norms)
+    ignored = blanks.block(gallery)
+    named = [(np.zeros(0, dtype=np.int64),) * 2]
     height = max(1, _CELLS // len(gallery))
     plain = columns if product is None or isinstance(product, Float32) else None
     for start in range(0, len(matches.queries), height):
@@ -64,10 +71,11 @@ def count_block(
         x, inside, many, tile = queries.take(a), ignored.part(a), np.arange(a.stop - a.start), None
         if product is not None:
             row, column, many, tile = sieve(product, x, columns, inside)
+            if not patient and start == 0 and len(many) > _WEAK * a.stop:
+                return False
             named.append((start + row, column))
         if not len(many):
             continue
-        weak += len(many)
         active = start + many
         own = x.encoded
         if product is not None:
@@ -87,4 +95,4 @@ def count_block(
     else:
         scores, slack = matches.in_float64(a_near, rows, column)
     settler.place(a_near, gallery[column], scores, slack)
-    return weak
+    return True

@@ -82,7 +82,8 @@ class Frame:
         """[n] float64, of float32 rows as they come."""
         if self.tight:
             return torch.from_numpy(row_norms(rows.cpu().numpy(), np.arange(len(rows)))).to(rows.device)
-        return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        parts = rows.split(max(1, _NUMBERS // rows.shape[1]))
+        return torch.cat([torch.linalg.vector_norm(part, dim=1, dtype=torch.float64) for part in parts])
 
     def centred(self, rows: Tensor, dtype: torch.dtype = torch.float64, norms: Tensor | None = None) -> Tensor:
         """X or y, [n, D] of this type, of float32 rows; their ``norms`` are used if they are known."""

@@ -61,15 +61,16 @@ class Blanks:
         if pairs.query_group is not None and pairs.gallery_group is not None:
             self.groups = pairs.query_group[queries], pairs.gallery_group
 
-    def block(self, first: int, rows: int, kept: Ints) -> Ignored:
-        """Those of a gallery block of so many rows, of which only ``kept`` are there."""
-        begin, end = np.searchsorted(self._column, [first, first + rows])
-        place = np.full(rows, -1)
-        place[kept] = np.arange(len(kept))
+    def block(self, gallery: Ints) -> Ignored:
+        """Those of some gallery rows, which lie close together."""
+        first = int(gallery.min())
+        begin, end = np.searchsorted(self._column, [first, int(gallery.max()) + 1])
+        place = np.full(int(gallery.max()) + 1 - first, -1)
+        place[gallery - first] = np.arange(len(gallery))
         row, column = self._row[begin:end], place[self._column[begin:end] - first]
         order = np.argsort(row, kind="stable")
         order = order[column[order] >= 0]
         if self.groups is None:
             return Ignored(row[order], column[order])
         of_rows, of_gallery = (torch.from_numpy(groups).to(self._device) for groups in self.groups)
-        return Ignored(row[order], column[order], of_rows, of_gallery[first : first + rows][torch.from_numpy(kept)])
+        return Ignored(row[order], column[order], of_rows, of_gallery[torch.from_numpy(gallery).to(self._device)])

@@ -31,7 +31,7 @@ from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
-from reid.evaluation.ranking.block import columns_of, count_block
+from reid.evaluation.ranking.block import count_block
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame
 from reid.evaluation.ranking.ignored import Blanks
@@ -46,9 +46,7 @@ from reid.evaluation.ranking.sieve import Queries
 ROUTES = ("auto", "int8", "bfloat16", "float32")
 _NUMBERS = 2**21  # of a gallery block, 8 MiB in float32
 _WIDEST = 3072  # rows of a block at most
-_WIDER = 2  # so many blocks at a time while the matches are scored, each with all queries
 _SAMPLE = 512  # rows that show where the gallery lies
-_WEAK = 0.5  # of a block's rows: where more are counted as a whole, float32 is the shorter way at once
 
 
 @full_float32()
@@ -91,14 +89,14 @@ def match_ranks(
     _, rows = next(gallery.blocks(block_rows))
     sample = rows[:: max(1, len(rows) // _SAMPLE)]
     frame = Frame.of(sample, distance)
-    matches = Matches(query, gallery, pairs, frame, _WIDER * block_rows)
+    matches = Matches(query, gallery, pairs, frame, block_rows)
     if not len(matches.queries):
         return matches.ranks(len(query))
     near = None
     if frame.tight and distance == "cosine":
         near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy())
     if not _rank(matches, gallery, pairs, near, product, block_rows, patient=route != "auto"):
-        matches = Matches(query, gallery, pairs, replace(frame, pairs=torch.float64), _WIDER * block_rows)
+        matches = Matches(query, gallery, pairs, replace(frame, pairs=torch.float64), block_rows)
         _rank(matches, gallery, pairs, near, None, block_rows, patient=True)
     return matches.ranks(len(query))
 
@@ -122,10 +120,10 @@ def _rank(
         near: how a collapsed network's rows are counted.
         product: the arithmetic of the first product; None counts every row as a whole, in float32.
         block_rows: gallery rows at a time.
-        patient: go on where most rows of the first block have too many cells to be named.
+        patient: go on where most rows of the first tile have too many cells to be named.
 
     Returns:
-        False where it did not go on; then the counts are of no use.
+        False where it did not go on.
     """
     frame = matches.frame
     queries: Queries | None = None  # of a collapsed network nobody asks
@@ -137,12 +135,12 @@ def _rank(
         if not len(kept):
             continue
         if not blanks.groups and (few := distinct_rows(part)):
-            ignored = blanks.block(first, len(rows), kept)
+            ignored = blanks.block(first + kept)
             count_copies(matches, part.cpu().numpy(), few, first + kept, ignored)
             continue
         if near and (block := near.block(part.cpu().numpy())):
             matches.define(np.arange(len(matches.gallery)))
-            ignored = blanks.block(first, len(rows), kept)
+            ignored = blanks.block(first + kept)
             for a, tile in near.tiles(block, part.device):
                 ignored.part(a).blank(tile)
                 count_near(tile, first + kept, matches, a)
@@ -150,13 +148,7 @@ def _rank(
         if queries is None:
             encoded = [(product or Float32()).encode(frame.short(matches.rows(a))) for a in matches.parts()]
             queries = Queries.of(Encoded.join(encoded), matches)
-        norms = matches.norms_of(first + kept)
-        order = frame.order(part, norms)
-        kept, part, norms = kept[order.cpu().numpy()], part[order], None if norms is None else norms[order]
-        ignored = blanks.block(first, len(rows), kept)
-        columns = columns_of(frame, product or Float32(), part, norms)
-        weak = count_block(matches, settler, queries, product, part, columns, ignored, first + kept)
-        if not patient and weak > _WEAK * len(matches.queries):
+        if not count_block(matches, settler, blanks, queries, product, part, first + kept, patient=patient):
             return False
         patient = True
     settler.finish()
