@@ -18,13 +18,14 @@ from reid.evaluation.ranking.sieve import GROUP, Columns, Queries, sieve
 from reid.evaluation.ranking.whole import Rows, count
 
 _CELLS = 2**21  # of a tile, 8 MiB
+_SORTED = 2**19  # of one that is counted as a whole, with several of its size beside it
 _WEAK = 0.5  # of a tile's rows: where more are counted as a whole, float32 is the shorter way at once
 _PART = 2**18  # numbers encoded at a time: what that needs is several times as much as its result
 
 
-def columns_of(frame: Frame, product: Product, rows: Tensor, norms: Tensor | None) -> Columns:
-    """A block of [m, D] float32 rows, whose ``norms`` may be known."""
-    short = frame.short(rows, norms)
+def columns_of(frame: Frame, product: Product, rows: Tensor, norms: Tensor | None, space: Tensor) -> Columns:
+    """A block of [m, D] float32 rows, whose ``norms`` may be known; what is as large is in ``space``."""
+    short = frame.short(rows, norms, space)
     size = max(1, _PART // rows.shape[1] // GROUP) * GROUP
     parts = [short.take(slice(start, start + size)) for start in range(0, len(rows), size)]
     encoded = Encoded.join([product.encode(part, GROUP) for part in parts])
@@ -40,6 +41,7 @@ def count_block(
     product: Product | None,
     rows: Tensor,
     gallery: Ints,
+    space: Tensor,
     *,
     patient: bool,
 ) -> bool:
@@ -53,6 +55,7 @@ def count_block(
         product: the arithmetic of the first product; None counts every row as a whole, in float32.
         rows: [m, D] float32.
         gallery: [m] their indices.
+        space: [2, m or more, D] float32, the same memory for every block.
         patient: go on where most rows of the first tile have too many cells to be named.
 
     Returns:
@@ -60,11 +63,12 @@ def count_block(
     """
     norms = matches.norms_of(gallery)
     order = matches.frame.order(rows, norms)
-    rows, gallery, norms = rows[order], gallery[order.cpu().numpy()], None if norms is None else norms[order]
-    columns = columns_of(matches.frame, product or Float32(), rows, norms)
+    rows = torch.index_select(rows, 0, order, out=space[0, : len(rows)])
+    gallery, norms = gallery[order.cpu().numpy()], None if norms is None else norms[order]
+    columns = columns_of(matches.frame, product or Float32(), rows, norms, space[1, : len(rows)])
     ignored = blanks.block(gallery)
     named = [(np.zeros(0, dtype=np.int64),) * 2]
-    height = max(1, _CELLS // len(gallery))
+    height = max(1, (_CELLS if product is not None else _SORTED) // len(gallery))
     plain = columns if product is None or isinstance(product, Float32) else None
     for start in range(0, len(matches.queries), height):
         a = slice(start, min(start + height, len(matches.queries)))

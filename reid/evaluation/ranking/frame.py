@@ -85,9 +85,11 @@ class Frame:
         parts = rows.split(max(1, _NUMBERS // rows.shape[1]))
         return torch.cat([torch.linalg.vector_norm(part, dim=1, dtype=torch.float64) for part in parts])
 
-    def centred(self, rows: Tensor, dtype: torch.dtype = torch.float64, norms: Tensor | None = None) -> Tensor:
+    def centred(
+        self, rows: Tensor, dtype: torch.dtype = torch.float64, norms: Tensor | None = None, out: Tensor | None = None
+    ) -> Tensor:
         """X or y, [n, D] of this type, of float32 rows; their ``norms`` are used if they are known."""
-        out = torch.empty(rows.shape, dtype=dtype, device=rows.device)
+        out = torch.empty(rows.shape, dtype=dtype, device=rows.device) if out is None else out
         size = max(1, _NUMBERS // rows.shape[1])
         mean = self.mean.to(dtype)
         shift = mean * self.scale
@@ -107,13 +109,13 @@ class Frame:
                 to.copy_(values)
         return out
 
-    def short(self, rows: Tensor, norms: Tensor | None = None) -> Short:
-        """X or y of float32 rows, whose ``norms`` may be known.
+    def short(self, rows: Tensor, norms: Tensor | None = None, out: Tensor | None = None) -> Short:
+        """X or y of float32 rows, whose ``norms`` may be known; put into ``out``, which may not be the rows.
 
         cosine: the factor s / |g| is rounded (u; its norm by (D / 2 + 3) v), then the product (u) and the difference
         (u |y|). euclidean: only the difference, s being a power of two. If tight, only the result.
         """
-        values = self.centred(rows, torch.float32, norms)
+        values = self.centred(rows, torch.float32, norms, out)
         norm = torch.linalg.vector_norm(values, dim=1).double()
         long = ~(norm < _LONG)
         norm.mul_(_ROOM)

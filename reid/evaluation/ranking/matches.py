@@ -258,9 +258,11 @@ class Matches:
             return
         for first, rows in self._blocks.blocks(size):
             end = int(np.searchsorted(number, first // size, side="right"))
-            if end > done:
-                yield (first, rows), order[done:end]
-            done = end
+            these, done = order[done:end], end
+            if (j[these] >= first + len(rows)).any():
+                continue  # a stream that has become shorter, which it tells at its end
+            if len(these):
+                yield (first, rows), these
             if done == len(order):
                 return
 

@@ -148,7 +148,8 @@ def _rank(
         if queries is None:
             encoded = [(product or Float32()).encode(frame.short(matches.rows(a))) for a in matches.parts()]
             queries = Queries.of(Encoded.join(encoded), matches)
-        if not count_block(matches, settler, blanks, queries, product, part, first + kept, patient=patient):
+            space = torch.empty(2, min(block_rows, gallery.rows), gallery.width, device=gallery.device)
+        if not count_block(matches, settler, blanks, queries, product, part, first + kept, space, patient=patient):
             return False
         patient = True
     settler.finish()
