@@ -12,7 +12,7 @@ from reference.cases import Case, random_case
 from reid.errors import UserError
 from reid.evaluation import evaluate
 from reid.evaluation.precision import full_float32
-from reid.evaluation.ranking import products, sieve
+from reid.evaluation.ranking import rounding, sieve
 
 ON_IT = {"aten::mm", "aten::sparse_sampled_addmm"}
 RULES = {"market1501": {"ignore_same_camera": True}, "cross_camera_only": {"ignore_camera": True}}
@@ -39,11 +39,12 @@ def as_they_are(rows: Rows) -> Rows:
 
 @pytest.mark.parametrize(("place", "device"), [(on_cuda, None), (as_they_are, "cuda"), (on_cuda, "cuda:0")])
 @pytest.mark.parametrize("protocol", RULES)
-@pytest.mark.parametrize("few", [0, 12])
+@pytest.mark.parametrize("many", [0.0, 1.0])
 def test_ranks_on_the_device_are_those_of_the_definition(
-    monkeypatch: pytest.MonkeyPatch, few: int, protocol: str, place: Callable[[Rows], Any], device: str | None
+    monkeypatch: pytest.MonkeyPatch, many: float, protocol: str, place: Callable[[Rows], Any], device: str | None
 ) -> None:
-    monkeypatch.setattr(sieve, "_FEW", few)
+    monkeypatch.setattr(sieve, "_MANY", many)
+    monkeypatch.setattr(sieve, "_WORTH", 1)
     operations = set()
     for case in cases(protocol, 54):
         (query, gallery), options = case.arguments()
@@ -106,9 +107,9 @@ def test_only_float32_is_proven_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_device_that_rounds_products_more_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    products.bounds_hold.cache_clear()
-    assert products.bounds_hold(torch.device("cpu"))
-    products.bounds_hold.cache_clear()
+    rounding.bounds_hold.cache_clear()
+    assert rounding.bounds_hold(torch.device("cpu"))
+    rounding.bounds_hold.cache_clear()
     whole = torch.Tensor.__matmul__
 
     def tf32(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -118,9 +119,9 @@ def test_a_device_that_rounds_products_more_is_noticed(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(torch.Tensor, "__matmul__", tf32)
     try:
-        assert not products.bounds_hold(torch.device("cpu"))
+        assert not rounding.bounds_hold(torch.device("cpu"))
     finally:
-        products.bounds_hold.cache_clear()
+        rounding.bounds_hold.cache_clear()
 
 
 def test_what_a_training_script_allows_of_float32_products_is_off_while_ranking_and_on_again() -> None:

@@ -11,11 +11,27 @@ import torch
 from reference.cases import KINDS, features_of
 
 from reid.evaluation.inputs import check_inputs
-from reid.evaluation.ranking import sieve
+from reid.evaluation.ranking import block, frame, matches, rounding, settle, sieve, whole
 from reid.evaluation.ranking.products import int8_is_exact
 from reid.evaluation.ranking.ranks import match_ranks
 
 ROUTES = ["auto", "bfloat16", "float32"] + ["int8"] * int8_is_exact()
+# what one case is too small for, made smaller
+SIZES = [
+    (sieve, "_MANY", [0.0, 0.5, 1.0]),
+    (sieve, "_WORTH", [1, 16]),
+    (block, "_CELLS", [2**8, 2**21]),
+    (block, "_SORTED", [2**8, 2**19]),
+    (block, "_PART", [2**6, 2**18]),
+    (frame, "_NUMBERS", [2**6, 2**19]),
+    (frame, "_NARROW", [2.0**-12, 2.0**-5, 1.0]),
+    (matches, "_NUMBERS", [2**6, 2**19]),
+    (matches, "_HELD", [2**6, 2**20]),
+    (rounding, "_TERMS", [4, 256]),
+    (rounding, "_SAMPLED", [4, 512]),
+    (settle, "_OPEN", [2**4, 2**18]),
+    (whole, "_CELLS", [2**6, 2**18]),
+]
 RULES = {"market1501": (True, False), "no_camera": (False, False), "cross_camera_only": (True, True)}
 
 
@@ -78,8 +94,8 @@ def test_not_one_rank_differs(rank_cases, monkeypatch):
         inputs = check_inputs(
             query, gallery, query_pids=qp, query_camids=qc, **labels, protocol=protocol, distance=distance
         )
-        monkeypatch.setattr(sieve, "_MANY", float(rng.choice([0, 0.5, 1])))
-        monkeypatch.setattr(sieve, "_WORTH", int(rng.choice([1, 16])))
+        for module, name, values in SIZES:
+            monkeypatch.setattr(module, name, rng.choice(values).item())
         got = match_ranks(
             inputs.query,
             inputs.features,

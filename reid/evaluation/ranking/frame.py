@@ -82,11 +82,14 @@ class Frame:
         """[n] float64, of float32 rows as they come."""
         if self.tight:
             return torch.from_numpy(row_norms(rows.cpu().numpy(), np.arange(len(rows)))).to(rows.device)
-        return torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        parts = rows.split(max(1, _NUMBERS // rows.shape[1]))
+        return torch.cat([torch.linalg.vector_norm(part, dim=1, dtype=torch.float64) for part in parts])
 
-    def centred(self, rows: Tensor, dtype: torch.dtype = torch.float64, norms: Tensor | None = None) -> Tensor:
+    def centred(
+        self, rows: Tensor, dtype: torch.dtype = torch.float64, norms: Tensor | None = None, out: Tensor | None = None
+    ) -> Tensor:
         """X or y, [n, D] of this type, of float32 rows; their ``norms`` are used if they are known."""
-        out = torch.empty(rows.shape, dtype=dtype, device=rows.device)
+        out = torch.empty(rows.shape, dtype=dtype, device=rows.device) if out is None else out
         size = max(1, _NUMBERS // rows.shape[1])
         mean = self.mean.to(dtype)
         shift = mean * self.scale
@@ -106,13 +109,13 @@ class Frame:
                 to.copy_(values)
         return out
 
-    def short(self, rows: Tensor, norms: Tensor | None = None) -> Short:
-        """X or y of float32 rows, whose ``norms`` may be known.
+    def short(self, rows: Tensor, norms: Tensor | None = None, out: Tensor | None = None) -> Short:
+        """X or y of float32 rows, whose ``norms`` may be known; put into ``out``, which may not be the rows.
 
         cosine: the factor s / |g| is rounded (u; its norm by (D / 2 + 3) v), then the product (u) and the difference
         (u |y|). euclidean: only the difference, s being a power of two. If tight, only the result.
         """
-        values = self.centred(rows, torch.float32, norms)
+        values = self.centred(rows, torch.float32, norms, out)
         norm = torch.linalg.vector_norm(values, dim=1).double()
         long = ~(norm < _LONG)
         norm.mul_(_ROOM)
@@ -131,6 +134,12 @@ class Frame:
         length = self.scale * float(torch.linalg.vector_norm(self.mean))
         c = row_products(y.rows, (self.mean * self.scale).float())
         return c, _ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean)) * y.norm)
+
+    def order(self, rows: Tensor, norms: Tensor | None) -> Tensor:
+        """[n] such that the offsets of these rows, whose ``norms`` may be known, ascend or nearly so."""
+        norms = torch.linalg.vector_norm(rows, dim=1) if norms is None else norms
+        along = row_products(rows, self.mean.float())
+        return torch.argsort(along / norms if self.distance == "cosine" else 2 * along - norms.square())
 
     def lengths(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(their norms as they come, at least |x|), both [n] float64, of float32 queries."""

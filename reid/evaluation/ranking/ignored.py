@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from reid.evaluation.labels import Ints
@@ -23,14 +22,14 @@ class Ignored:
     column_group: Tensor | None = None
 
     def blank(self, tile: Tensor) -> None:
-        """Put minus infinity into these cells."""
+        """Put the least there is into these cells: minus infinity or the lowest whole number."""
+        least = -float("inf") if tile.is_floating_point() else torch.iinfo(tile.dtype).min
         if tile.device.type == "cpu":
-            tile.numpy()[self.row, self.column] = -np.inf  # sooner done than by PyTorch
+            tile.numpy()[self.row, self.column] = least  # sooner done than by PyTorch
         else:
-            row, column = (torch.from_numpy(values).to(tile.device) for values in (self.row, self.column))
-            tile[row, column] = -torch.inf
+            tile[torch.from_numpy(self.row).to(tile.device), torch.from_numpy(self.column).to(tile.device)] = least
         if self.row_group is not None and self.column_group is not None:
-            tile.masked_fill_(self.row_group[:, None] == self.column_group, -torch.inf)
+            tile.masked_fill_(self.row_group[:, None] == self.column_group, least)
 
     def part(self, rows: slice) -> Ignored:
         """The same for some rows."""
@@ -45,14 +44,6 @@ class Ignored:
         row = place[self.row]
         groups = None if self.row_group is None else self.row_group[torch.from_numpy(rows).to(self.row_group.device)]
         return Ignored(row[row >= 0], self.column[row >= 0], groups, self.column_group)
-
-    def among(self, row: Ints, column: Ints) -> NDArray[np.bool_]:
-        """Which of these cells."""
-        width = int(max(self.column.max(initial=0), column.max(initial=0))) + 1
-        there = np.isin(row * width + column, self.row * width + self.column)
-        if self.row_group is not None and self.column_group is not None:
-            there |= self.row_group.cpu().numpy()[row] == self.column_group.cpu().numpy()[column]
-        return there
 
 
 class Blanks:
@@ -70,15 +61,16 @@ class Blanks:
         if pairs.query_group is not None and pairs.gallery_group is not None:
             self.groups = pairs.query_group[queries], pairs.gallery_group
 
-    def block(self, first: int, rows: int, kept: Ints) -> Ignored:
-        """Those of a gallery block of so many rows, of which only ``kept`` are there."""
-        begin, end = np.searchsorted(self._column, [first, first + rows])
-        place = np.full(rows, -1)
-        place[kept] = np.arange(len(kept))
+    def block(self, gallery: Ints) -> Ignored:
+        """Those of some gallery rows, which lie close together."""
+        first = int(gallery.min())
+        begin, end = np.searchsorted(self._column, [first, int(gallery.max()) + 1])
+        place = np.full(int(gallery.max()) + 1 - first, -1)
+        place[gallery - first] = np.arange(len(gallery))
         row, column = self._row[begin:end], place[self._column[begin:end] - first]
         order = np.argsort(row, kind="stable")
         order = order[column[order] >= 0]
         if self.groups is None:
             return Ignored(row[order], column[order])
         of_rows, of_gallery = (torch.from_numpy(groups).to(self._device) for groups in self.groups)
-        return Ignored(row[order], column[order], of_rows, of_gallery[first : first + rows][torch.from_numpy(kept)])
+        return Ignored(row[order], column[order], of_rows, of_gallery[torch.from_numpy(gallery).to(self._device)])

@@ -15,8 +15,9 @@ from reid.evaluation.ranking.frame import Frame, Short, usual
 from reid.evaluation.ranking.rounding import sampled
 from reid.evaluation.ranking.scores import Floats, Rows, first_copies, pair_scores, row_norms
 
-_NUMBERS = 2**20  # of rows that are at hand in float64 at a time, 8 MiB
-_HELD = 3 * 2**20  # of gallery rows that wait for it
+_NUMBERS = 2**19  # of rows that are at hand in float64 at a time, 4 MiB
+_HELD = 2**20  # of gallery rows that wait for it
+_WIDER = 2  # so many blocks at a time while all matches are scored: each meets all queries
 
 
 class Matches:
@@ -38,7 +39,7 @@ class Matches:
     """
 
     def __init__(self, query: Rows, gallery: Gallery, pairs: Pairs, frame: Frame, block_rows: int) -> None:
-        self.query, self._blocks, self._rows = query, gallery, block_rows
+        self.query, self._blocks, self._size = query, gallery, block_rows
         self.frame = frame
         self._norms, self._row_norms = np.full(len(query), np.nan), np.full(gallery.rows, np.nan)
         query_of = np.repeat(np.arange(len(query)), np.diff(pairs.starts))[pairs.match]
@@ -120,7 +121,9 @@ class Matches:
             column = np.concatenate([part + start for part, start in zip(column, starts, strict=False)])
             order = np.argsort(a[which], kind="stable")
             which = which[order]
-            scores[which], slack[which] = self.in_float64(a[which], torch.cat(rows), column[order])
+            scores[which], slack[which] = self.in_float64(
+                a[which], rows[0] if len(rows) == 1 else torch.cat(rows), column[order]
+            )
             held.clear()
 
         for (first, rows), these in self._in_blocks(a, j):
@@ -187,7 +190,7 @@ class Matches:
             self.lengths[part], self.norms[part] = norms.cpu().numpy(), in_frame.cpu().numpy()
         owner = self.owner()
         shift = self._shift() if self.frame.distance == "cosine" else None
-        for (first, rows), these in self._in_blocks(owner, self.gallery):
+        for (first, rows), these in self._in_blocks(owner, self.gallery, _WIDER):
             a, j = owner[these], self.gallery[these] - first
             found = self._in_float32(a, rows, j, first, shift) if self.frame.pairs == torch.float32 else None
             self.scores[these], slack = found or self.in_float64(a, rows, j)
@@ -219,7 +222,8 @@ class Matches:
         """Put the worst first; what is close in float64, or by definition, and a tie's higher index first."""
         owner = self.owner()
         order = np.argsort(self.scores)
-        self._reorder(order[np.argsort(owner[order], kind="stable")])
+        short = owner.astype(np.min_scalar_type(len(self.queries)))  # NumPy sorts these by counting
+        self._reorder(order[np.argsort(short[order], kind="stable")])
         close = (owner[1:] == owner[:-1]) & (np.diff(self.scores) <= 2 * self.slack[owner[1:]])
         if not close.any():
             return
@@ -244,18 +248,21 @@ class Matches:
         for values in (self.gallery, self.scores, self.defined):
             values[to] = values[order]
 
-    def _in_blocks(self, a: Ints, j: Ints) -> Iterator[tuple[tuple[int, Tensor], Ints]]:
+    def _in_blocks(self, a: Ints, j: Ints, wider: int = 1) -> Iterator[tuple[tuple[int, Tensor], Ints]]:
         """Gallery blocks, and which of the pairs (a, j) lie in each, a ascending; blocks without any are left out."""
-        order = np.lexsort((a, j // self._rows))
-        columns = j[order]
+        size = wider * self._size
+        order = np.lexsort((a, j // size))
+        number = j[order] // size
         done = 0
         if not len(order):
             return
-        for first, rows in self._blocks.blocks(self._rows):
-            end = int(np.searchsorted(columns // self._rows, first // self._rows, side="right"))
-            if end > done:
-                yield (first, rows), order[done:end]
-            done = end
+        for first, rows in self._blocks.blocks(size):
+            end = int(np.searchsorted(number, first // size, side="right"))
+            these, done = order[done:end], end
+            if (j[these] >= first + len(rows)).any():
+                continue  # a stream that has become shorter, which it tells at its end
+            if len(these):
+                yield (first, rows), these
             if done == len(order):
                 return
 

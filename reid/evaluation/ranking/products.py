@@ -5,7 +5,7 @@ can be, by Cauchy-Schwarz on what the encoding leaves out: with x = x' + r and y
 
     |x.y - x'.y'| = |x.s + r.y'| <= |x| |s| + |r| |y'|.
 
-A tile is float32 in units of its row: the score of cell (i, j) is ``x.unit[i] * tile[i, j]``.
+The product of the rows of cell (i, j) of a tile is ``x.unit[i] * y.unit[j] * tile[i, j]``.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ class Encoded:
     norm: Tensor
     error: Tensor
 
+    @classmethod
+    def join(cls, parts: list[Encoded]) -> Encoded:
+        """The encodings of all their rows."""
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
     def take(self, rows: Tensor | slice) -> Encoded:
         """The encoding of some of the rows."""
         return Encoded(*(getattr(self, field.name)[rows] for field in fields(self)))
@@ -49,11 +54,11 @@ class Product(Interface):
 
     name: str
 
-    def encode(self, rows: Short) -> Encoded:
-        """Encode [n, D] rows for either side of a product."""
+    def encode(self, rows: Short, share: int = 1) -> Encoded:
+        """Encode [n, D] rows for either side of a product, each ``share`` of them in one unit."""
 
-    def multiply(self, x: Tensor, y: Encoded, out: Tensor) -> None:
-        """Put the product of n rows, of which this is the code, and m rows into [n, m] float32."""
+    def tile(self, x: Tensor, y: Tensor) -> Tensor:
+        """The product of n and m rows, of which these are the codes: [n, m], good until the next one."""
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         """[m] float64: no score of column j is further than this from the real number."""
@@ -68,11 +73,14 @@ class Int8:
     def __init__(self) -> None:
         self._sums = torch.empty(0, dtype=torch.int32)  # the same memory every time: it stays in the processor's cache
 
-    def encode(self, rows: Short) -> Encoded:
+    def encode(self, rows: Short, share: int = 1) -> Encoded:
         values = rows.rows
         if values.shape[1] == 1:  # PyTorch 2.14's int8 product is wrong on the CPU for a single column
             values = torch.nn.functional.pad(values, (0, 1))
         unit = torch.maximum(values.amax(1), -values.amin(1)).div_(127).clamp_(min=2.0**-100)
+        if share > 1:
+            groups = torch.nn.functional.pad(unit, (0, -len(unit) % share)).view(-1, share)
+            unit = groups.amax(1).repeat_interleave(share)[: len(unit)]
         steps = values.mul(unit.reciprocal()[:, None])
         whole = steps.round()
         code = whole.to(torch.int8)
@@ -80,9 +88,11 @@ class Int8:
         error = _ROOM * (unit.double() * rest + 4 * FLOAT32 * rows.norm) + rows.lost
         return Encoded(code, unit, rows.norm, error)
 
-    def multiply(self, x: Tensor, y: Encoded, out: Tensor) -> None:
-        torch._int_mm(x, y.code.T, out=self._sums.resize_(out.shape))
-        out.copy_(self._sums).mul_(y.unit)
+    def tile(self, x: Tensor, y: Tensor) -> Tensor:
+        cells = len(x) * len(y)
+        if len(self._sums) < cells:
+            self._sums = torch.empty(cells, dtype=torch.int32)
+        return torch._int_mm(x, y.T, out=self._sums[:cells].view(len(x), len(y)))
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         return _cauchy_schwarz(x, y)
@@ -93,11 +103,11 @@ class Float32:
 
     name = "float32"
 
-    def encode(self, rows: Short) -> Encoded:
+    def encode(self, rows: Short, share: int = 1) -> Encoded:
         return Encoded(rows.rows, torch.ones(len(rows.rows), device=rows.rows.device), rows.norm, rows.lost)
 
-    def multiply(self, x: Tensor, y: Encoded, out: Tensor) -> None:
-        product(x, y.code, out)
+    def tile(self, x: Tensor, y: Tensor) -> Tensor:
+        return product(x, y)
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         return _cauchy_schwarz(x, y) + _ROOM * terms(x.code.shape[1]) * FLOAT32 * x.norm.max() * y.norm
@@ -108,13 +118,13 @@ class BFloat16:
 
     name = "bfloat16"
 
-    def encode(self, rows: Short) -> Encoded:
+    def encode(self, rows: Short, share: int = 1) -> Encoded:
         code = rows.rows.bfloat16()
         error = torch.linalg.vector_norm(rows.rows - code.float(), dim=1).double() * _ROOM + rows.lost
         return Encoded(code, torch.ones(len(code), device=code.device), rows.norm, error)
 
-    def multiply(self, x: Tensor, y: Encoded, out: Tensor) -> None:
-        out.copy_(x @ y.code.T)
+    def tile(self, x: Tensor, y: Tensor) -> Tensor:
+        return (x @ y.T).float()
 
     def error(self, x: Encoded, y: Encoded) -> Tensor:
         # bfloat16 units may round twice where a fused step rounds once, and the result is rounded to bfloat16

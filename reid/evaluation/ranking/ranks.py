@@ -21,36 +21,32 @@ What is kept is a count for each match: memory does not depend on the gallery's 
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from reid.errors import UserError
 from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
+from reid.evaluation.ranking.block import count_block
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame
-from reid.evaluation.ranking.ignored import Blanks, Ignored
+from reid.evaluation.ranking.ignored import Blanks
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.near import Near, count_near
 from reid.evaluation.ranking.products import BFloat16, Encoded, Float32, Int8, Product, int8_is_exact, int8_pays
 from reid.evaluation.ranking.rounding import bounds_hold, quiet_sampling
 from reid.evaluation.ranking.scores import Distance, Rows
 from reid.evaluation.ranking.settle import Settler
-from reid.evaluation.ranking.sieve import Columns, Queries, count, sieve, whole_rows
+from reid.evaluation.ranking.sieve import Queries
 
 ROUTES = ("auto", "int8", "bfloat16", "float32")
-_NUMBERS = 3 * 2**19  # of a gallery block, 6 MiB in float32
-_WIDEST = 2048  # rows of a block at most
-_WIDER = 2  # so many blocks at a time while the matches are scored, each with all queries
-_CELLS = 2**21  # of a tile, 8 MiB in float32
-_PART = 2**18  # numbers encoded at a time
+_NUMBERS = 2**21  # of a gallery block, 8 MiB in float32
+_WIDEST = 3072  # rows of a block at most
 _SAMPLE = 512  # rows that show where the gallery lies
-_WEAK = 0.5  # of a block's rows: where more are counted as a whole, float32 is the shorter way at once
 
 
 @full_float32()
@@ -93,14 +89,14 @@ def match_ranks(
     _, rows = next(gallery.blocks(block_rows))
     sample = rows[:: max(1, len(rows) // _SAMPLE)]
     frame = Frame.of(sample, distance)
-    matches = Matches(query, gallery, pairs, frame, _WIDER * block_rows)
+    matches = Matches(query, gallery, pairs, frame, block_rows)
     if not len(matches.queries):
         return matches.ranks(len(query))
     near = None
     if frame.tight and distance == "cosine":
         near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy())
     if not _rank(matches, gallery, pairs, near, product, block_rows, patient=route != "auto"):
-        matches = Matches(query, gallery, pairs, replace(frame, pairs=torch.float64), _WIDER * block_rows)
+        matches = Matches(query, gallery, pairs, replace(frame, pairs=torch.float64), block_rows)
         _rank(matches, gallery, pairs, near, None, block_rows, patient=True)
     return matches.ranks(len(query))
 
@@ -124,10 +120,10 @@ def _rank(
         near: how a collapsed network's rows are counted.
         product: the arithmetic of the first product; None counts every row as a whole, in float32.
         block_rows: gallery rows at a time.
-        patient: go on where most rows of the first block have too many cells to be named.
+        patient: go on where most rows of the first tile have too many cells to be named.
 
     Returns:
-        False where it did not go on; then the counts are of no use.
+        False where it did not go on.
     """
     frame = matches.frame
     queries: Queries | None = None  # of a collapsed network nobody asks
@@ -138,70 +134,26 @@ def _rank(
         part = rows if len(kept) == len(rows) else rows[torch.from_numpy(kept).to(rows.device)]
         if not len(kept):
             continue
-        ignored = blanks.block(first, len(rows), kept)
-        if ignored.row_group is None and (few := distinct_rows(part)):
+        if not blanks.groups and (few := distinct_rows(part)):
+            ignored = blanks.block(first + kept)
             count_copies(matches, part.cpu().numpy(), few, first + kept, ignored)
             continue
         if near and (block := near.block(part.cpu().numpy())):
             matches.define(np.arange(len(matches.gallery)))
+            ignored = blanks.block(first + kept)
             for a, tile in near.tiles(block, part.device):
                 ignored.part(a).blank(tile)
                 count_near(tile, first + kept, matches, a)
             continue
         if queries is None:
             encoded = [(product or Float32()).encode(frame.short(matches.rows(a))) for a in matches.parts()]
-            queries = Queries.of(_join(encoded), matches)
-        weak = _count_block(matches, settler, queries, product, part, ignored, first + kept, _CELLS // block_rows)
-        if not patient and weak > _WEAK * len(matches.queries):
+            queries = Queries.of(Encoded.join(encoded), matches)
+            space = torch.empty(2, min(block_rows, gallery.rows), gallery.width, device=gallery.device)
+        if not count_block(matches, settler, blanks, queries, product, part, first + kept, space, patient=patient):
             return False
         patient = True
     settler.finish()
     return True
-
-
-def _count_block(
-    matches: Matches,
-    settler: Settler,
-    queries: Queries,
-    product: Product | None,
-    rows: Tensor,
-    ignored: Ignored,
-    gallery: Ints,
-    height: int,
-) -> int:
-    """Count a block's negatives, or hand them to the settler; how many queries were counted as a whole.
-
-    ``rows`` are [m, D] float32, ``gallery`` their indices, ``height`` the queries of a tile.
-    """
-    frame, columns = matches.frame, _columns(matches.frame, product or Float32(), rows, matches.norms_of(gallery))
-    named, weak = [(np.zeros(0, dtype=np.int64),) * 2], 0
-    height = max(1, height)
-    for start in range(0, len(matches.queries), height):
-        a = slice(start, min(start + height, len(matches.queries)))
-        x, inside, many = queries.take(a), ignored.part(a), np.arange(a.stop - a.start)
-        whole = None
-        if product is None:
-            whole = whole_rows(x.encoded, columns, inside)
-        else:
-            row, column, many, whole = sieve(product, x, columns, inside)
-            named.append((start + row, column))
-        if len(many):
-            active, inside = start + many, inside.take(many)
-            if whole is None:
-                encoded = Float32().encode(frame.short(matches.rows(active)))
-                whole = whole_rows(encoded, replace(columns, encoded=Float32().encode(columns.short)), inside)
-            a_open, column, low, high = count(whole, inside, matches, active)
-            settler.open(a_open, gallery[column], low, high)
-            weak += len(many)
-    cell_a, column = (np.concatenate(values) for values in zip(*named, strict=True))
-    order = np.argsort(cell_a, kind="stable")
-    cell_a, column = cell_a[order], column[order]
-    if frame.pairs == torch.float32:
-        scores, slack = matches.in_float32(cell_a, columns.short, columns.offset, column)
-    else:
-        scores, slack = matches.in_float64(cell_a, rows, column)
-    settler.place(cell_a, gallery[column], scores, slack)
-    return weak
 
 
 def _product(route: str, width: int, device: torch.device) -> Product:
@@ -219,17 +171,3 @@ def _product(route: str, width: int, device: torch.device) -> Product:
     if route == "int8" or (route == "auto" and narrow and int8_pays()):
         return Int8()
     return BFloat16() if route == "bfloat16" else Float32()
-
-
-def _columns(frame: Frame, product: Product, rows: Tensor, norms: Tensor | None) -> Columns:
-    """A gallery block, encoded a part at a time: what that needs meanwhile is several times as much as its result."""
-    short = frame.short(rows, norms)
-    size = max(1, _PART // rows.shape[1])
-    parts = range(0, len(rows), size)
-    encoded = _join([product.encode(short.take(slice(start, start + size))) for start in parts])
-    offset, doubt = frame.offsets(short)
-    return Columns(short, encoded, offset, doubt + frame.slack(*(torch.zeros_like(short.norm),) * 2, short.norm))
-
-
-def _join(parts: list[Encoded]) -> Encoded:
-    return Encoded(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Encoded)))

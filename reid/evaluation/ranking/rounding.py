@@ -25,12 +25,12 @@ def unit_of(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps / 2
 
 
-def product(x: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
+def product(x: Tensor, y: Tensor) -> Tensor:
     """``x @ y.T`` for float32 [n, D] and [m, D], a sum of products of a few columns each: [n, m].
 
     Every cell is within ``terms(D)`` 2^-24 (1 + 2^-8) |x| |y| of the real number.
     """
-    total = torch.mm(x[:, :_TERMS], y[:, :_TERMS].T, out=out)
+    total = x[:, :_TERMS] @ y[:, :_TERMS].T
     for start in range(_TERMS, x.shape[1], _TERMS):
         total.add_(x[:, start : start + _TERMS] @ y[:, start : start + _TERMS].T)
     return total
@@ -38,7 +38,7 @@ def product(x: Tensor, y: Tensor, out: Tensor | None = None) -> Tensor:
 
 def row_products(x: Tensor, v: Tensor) -> Tensor:
     """``x @ v`` of float32 [n, D] and [D] in the same way, [n] float64: within ``sampled_terms(D)`` of these units."""
-    width = _part(x.shape[1])
+    width = _part(x.shape[1], _SAMPLED)
     parts = x.view(len(x), -1, width).transpose(0, 1)
     return torch.bmm(parts, v.view(-1, width, 1))[:, :, 0].double().sum(0)
 
@@ -54,7 +54,7 @@ def sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> Floats:
     Every one is within ``sampled_terms(D)`` units of the arithmetic (1 + 2^-8) |z| |y| of the real number: rows are
     taken for several short ones, whose products are added in float64.
     """
-    width = _part(z.shape[1])
+    width = _part(z.shape[1], _SAMPLED)
     parts = z.shape[1] // width
     column, begins, place = j, edges, np.arange(len(j))[:, None]
     if parts > 1:
@@ -86,14 +86,14 @@ def quiet_sampling() -> Iterator[None]:
 
 def sampled_terms(width: int) -> int:
     """The roundings that meet in a number of ``sampled``."""
-    return _part(width) + 1
+    return _part(width, _SAMPLED) + 1
 
 
 @cache
-def _part(width: int) -> int:
+def _part(width: int, most: int) -> int:
     """The longest part of at most so many columns that a row can be cut into; the whole where only tiny ones can."""
-    longest = max(part for part in range(1, min(width, _SAMPLED) + 1) if width % part == 0)
-    return longest if longest >= min(width, 32) else width
+    longest = max(part for part in range(1, min(width, most) + 1) if width % part == 0)
+    return longest if longest >= min(width, most // 16) else width
 
 
 @cache
