@@ -69,31 +69,31 @@ def count_block(
     ignored = blanks.block(gallery)
     named = [(np.zeros(0, dtype=np.int64),) * 2]
     height = max(1, (_CELLS if product is not None else _SORTED) // len(gallery))
-    plain = columns if product is None or isinstance(product, Float32) else None
+    fine = product is None or isinstance(product, Float32)
+    plain = columns if fine else replace(columns, encoded=Float32().encode(columns.short))
     for start in range(0, len(matches.queries), height):
         a = slice(start, min(start + height, len(matches.queries)))
-        x, inside, many, tile = queries.take(a), ignored.part(a), np.arange(a.stop - a.start), None
-        if product is not None:
+        x, inside, many = queries.take(a), ignored.part(a), np.arange(a.stop - a.start)
+        if product is None:
+            whole = Rows.of(x.encoded, plain, inside)
+        else:
             row, column, many, tile = sieve(product, x, columns, inside)
             if not patient and start == 0 and len(many) > _WEAK * a.stop:
                 return False
             named.append((start + row, column))
-        if not len(many):
-            continue
-        active = start + many
-        own = x.encoded
-        if product is not None:
+            if not len(many):
+                continue
             inside = inside.take(many)
-        if tile is not None and isinstance(product, Float32):
-            tile = tile[torch.from_numpy(many).to(rows.device)]
-        elif product is not None:
-            own, tile = Float32().encode(matches.frame.short(matches.rows(active))), None
-        plain = plain or replace(columns, encoded=Float32().encode(columns.short))
-        a_open, column, low, high = count(Rows.of(own, plain, inside, tile), matches, active)
-        settler.open(a_open, gallery[column], low, high)
+            if fine:
+                whole = Rows.of(x.encoded, plain, inside, tile[torch.from_numpy(many).to(tile.device)])
+            else:
+                own = Float32().encode(matches.frame.short(matches.rows(start + many)))
+                whole = Rows.of(own, plain, inside)
+        active, column, low, high = count(whole, matches, start + many)
+        settler.open(active, gallery[column], low, high)
     a_near, column = (np.concatenate(values) for values in zip(*named, strict=True))
-    order = np.argsort(a_near, kind="stable")
-    a_near, column = a_near[order], column[order]
+    by_query = np.argsort(a_near, kind="stable")
+    a_near, column = a_near[by_query], column[by_query]
     if matches.frame.pairs == torch.float32:
         scores, slack = matches.in_float32(a_near, columns.short, columns.offset, column)
     else:

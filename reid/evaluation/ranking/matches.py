@@ -112,24 +112,22 @@ class Matches:
     def scores_of(self, a: Ints, j: Ints) -> tuple[Floats, Floats]:
         """The same of active queries and gallery indices in any order, in one pass over the gallery."""
         scores, slack = np.empty(len(a)), np.empty(len(a))
-        held: list[tuple[Tensor, Ints, Ints]] = []
+        held: list[tuple[Tensor, Ints, Ints]] = []  # rows, pairs, which of the rows each has
 
         def score() -> None:
-            rows, these, column = (list(parts) for parts in zip(*held, strict=True))
-            which = np.concatenate(these)
-            starts = np.cumsum([0, *map(len, rows)])
-            column = np.concatenate([part + start for part, start in zip(column, starts, strict=False)])
+            images = torch.cat([rows for rows, _, _ in held])
+            begins = np.cumsum([0, *(len(rows) for rows, _, _ in held)])
+            which = np.concatenate([these for _, these, _ in held])
+            column = np.concatenate([begin + at for begin, (_, _, at) in zip(begins, held, strict=False)])
             order = np.argsort(a[which], kind="stable")
             which = which[order]
-            scores[which], slack[which] = self.in_float64(
-                a[which], rows[0] if len(rows) == 1 else torch.cat(rows), column[order]
-            )
+            scores[which], slack[which] = self.in_float64(a[which], images, column[order])
             held.clear()
 
         for (first, rows), these in self._in_blocks(a, j):
-            used, column = places(j[these] - first)
-            held.append((rows[torch.from_numpy(used).to(rows.device)], these, column))
-            if sum(len(part) for part, *_ in held) * rows.shape[1] > _HELD:
+            used, at = places(j[these] - first)
+            held.append((rows[torch.from_numpy(used).to(rows.device)], these, at))
+            if sum(len(part) for part, _, _ in held) * rows.shape[1] > _HELD:
                 score()
         if held:
             score()
