@@ -7,6 +7,7 @@ import itertools
 import math
 
 import numpy as np
+import pytest
 import torch
 from reference.cases import KINDS, features_of
 
@@ -29,7 +30,7 @@ SIZES = [
     (matches, "_HELD", [2**6, 2**20]),
     (rounding, "_TERMS", [4, 256]),
     (rounding, "_SAMPLED", [4, 512]),
-    (settle, "_OPEN", [2**4, 2**18]),
+    (settle, "_OPEN", [2**11, 2**18]),
     (whole, "_CELLS", [2**6, 2**18]),
 ]
 RULES = {"market1501": (True, False), "no_camera": (False, False), "cross_camera_only": (True, True)}
@@ -111,3 +112,57 @@ def test_not_one_rank_differs(rank_cases, monkeypatch):
     print(f"{rank_cases} cases, {ranks} ranks")
     assert wrong == []
     assert ranks > 100 * rank_cases
+
+
+def first_block_unlike_the_rest(kind: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """(queries, gallery of which the first 64 rows say nothing of the others, distance)."""
+    rng = np.random.default_rng(0)
+    first, rest, query = np.zeros((64, 8)), rng.standard_normal((300, 8)), rng.standard_normal((20, 8))
+    if kind == "closer than float32 has numbers for":
+        first[:, 0], first[:, 1] = 1e10, 1e-30 * rng.integers(1, 50, 64)
+    elif kind == "close, and the rest nearly so":
+        first[:], rest = 1, np.ones((300, 8))
+        first[:, 4] = 2.0**-69 * rng.integers(1, 3, 64)
+        rest[:, 0] += 2.0**-10 * rng.uniform(-1, 1, 300)
+    elif kind == "the rest below float32 when squared":
+        first[:, 0] = np.tile([1, -1], 32)
+        return query * 2.0**-72, np.concatenate([first, rest * 2.0**-72]), "euclidean"
+    else:  # one odd row amid copies that are not quite
+        first = rest[:1] + 1e-7 * rng.standard_normal((64, 8))
+        first[0] = rng.standard_normal(8)
+        rest = rest[:1] + 1e-7 * rng.standard_normal((300, 8))
+    return query, np.concatenate([first, rest]), "cosine"
+
+
+@pytest.mark.parametrize("route", sorted(set(ROUTES)))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "closer than float32 has numbers for",
+        "close, and the rest nearly so",
+        "the rest below float32 when squared",
+        "one odd row",
+    ],
+)
+def test_a_frame_put_amid_strange_rows_changes_no_rank(kind, route):
+    query, gallery, distance = first_block_unlike_the_rest(kind)
+    query, gallery = np.float32(query), np.float32(gallery)
+    qp, gp = np.arange(20) % 7 + 1, np.random.default_rng(1).integers(1, 9, len(gallery))
+    inputs = check_inputs(query, gallery, query_pids=qp, gallery_pids=gp, protocol="no_camera", distance=distance)
+    got = match_ranks(inputs.query, inputs.features, inputs.pairs, distance, route=route, block_rows=64)
+    cameras = np.zeros(20), np.zeros(len(gallery))
+    expected = ranks_by_definition(query, gallery, qp, gp, *cameras, distance, same_camera=False, whole_camera=False)
+    assert [ranks.tolist() for ranks in got] == list(expected)
+
+
+def test_one_query_far_from_all_the_others():
+    rng = np.random.default_rng(0)
+    query, gallery = rng.standard_normal((60, 16)), rng.standard_normal((900, 16))
+    query[0] *= 1e6
+    qp, gp = np.arange(60) % 5 + 1, rng.integers(1, 6, 900)
+    query, gallery = np.float32(query), np.float32(gallery)
+    inputs = check_inputs(query, gallery, query_pids=qp, gallery_pids=gp, protocol="no_camera", distance="euclidean")
+    got = match_ranks(inputs.query, inputs.features, inputs.pairs, "euclidean")
+    cameras = np.zeros(60), np.zeros(900)
+    expected = ranks_by_definition(query, gallery, qp, gp, *cameras, "euclidean", same_camera=False, whole_camera=False)
+    assert [ranks.tolist() for ranks in got] == list(expected)

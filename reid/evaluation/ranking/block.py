@@ -67,7 +67,7 @@ def count_block(
     gallery, norms = gallery[order.cpu().numpy()], None if norms is None else norms[order]
     columns = columns_of(matches.frame, product or Float32(), rows, norms, space[1, : len(rows)])
     ignored = blanks.block(gallery)
-    named = [(np.zeros(0, dtype=np.int64),) * 2]
+    named = [(np.zeros(0, dtype=np.int64),) * 3]
     height = max(1, (_CELLS if product is not None else _SORTED) // len(gallery))
     fine = product is None or isinstance(product, Float32)
     plain = columns if fine else replace(columns, encoded=Float32().encode(columns.short))
@@ -80,23 +80,27 @@ def count_block(
             row, column, many, tile = sieve(product, x, columns, inside)
             if not patient and start == 0 and len(many) > _WEAK * a.stop:
                 return False
-            named.append((start + row, column))
+            named.append((start + row, column, np.zeros_like(row)))
             if not len(many):
                 continue
             inside = inside.take(many)
             if fine:
-                whole = Rows.of(x.encoded, plain, inside, tile[torch.from_numpy(many).to(tile.device)])
+                rows_of = torch.from_numpy(many).to(tile.device)
+                whole = Rows.of(x.encoded.take(rows_of), plain, inside, tile[rows_of])
             else:
                 own = Float32().encode(matches.frame.short(matches.rows(start + many)))
                 whole = Rows.of(own, plain, inside)
         active, column, low, high = count(whole, matches, start + many)
-        settler.open(active, gallery[column], low, high)
-    a_near, column = (np.concatenate(values) for values in zip(*named, strict=True))
-    by_query = np.argsort(a_near, kind="stable")
-    a_near, column = a_near[by_query], column[by_query]
+        if matches.frame.pairs == torch.float64:
+            named.append((active, column, low))
+        else:
+            settler.open(active, gallery[column], low, high)
+    near, column, beaten = (np.concatenate(values) for values in zip(*named, strict=True))
+    by_query = np.argsort(near, kind="stable")
+    near, column, beaten = near[by_query], column[by_query], beaten[by_query]
     if matches.frame.pairs == torch.float32:
-        scores, slack = matches.in_float32(a_near, columns.short, columns.offset, column)
+        scores, slack = matches.in_float32(near, columns.short, columns.offset, column)
     else:
-        scores, slack = matches.in_float64(a_near, rows, column)
-    settler.place(a_near, gallery[column], scores, slack)
+        scores, slack = matches.in_float64(near, rows, column)
+    settler.place(near, gallery[column], beaten, scores, slack)
     return True

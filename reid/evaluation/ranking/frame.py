@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid.evaluation.ranking.rounding import FLOAT32, FLOAT64, row_products, sampled_terms, unit_of
+from reid.evaluation.ranking.rounding import FLOAT32, FLOAT64, ROOM, row_products, sampled_terms, unit_of
 from reid.evaluation.ranking.scores import Distance, Floats, row_norms
 
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
 _NARROW = 2.0**-5  # likewise for pairs in float64 at once
 _LONG, _SHORT = 2.0**60, 2.0**-30  # between these lengths float32 neither overflows nor loses its smallest numbers
-_ROOM = 1 + 2.0**-6  # for what is of second order, and for norms of float32 rows that are computed in float32
 _NUMBERS = 2**19  # worked on at a time: they stay in the processor's cache
-_TINY = 2.0**-80  # more than what is lost below the smallest float32 numbers
+_TINY = 2.0**-60  # its square is more than what is lost below the smallest float32 numbers, and so are products with it
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +65,13 @@ class Frame:
     @classmethod
     def of(cls, sample: Tensor, distance: Distance) -> Frame:
         """Put the frame amid some [n, D] float32 rows of the gallery; any rows will do, typical ones are best."""
-        rows = sample.double()
-        if distance == "cosine":
-            norm = torch.linalg.vector_norm(rows, dim=1)
-            rows.div_(torch.where(norm > 0, norm, 1)[:, None])
+        rows = _directions(sample, distance)
         mean = rows.mean(0).float().double()
-        spread = float(torch.linalg.vector_norm(rows - mean, dim=1).max())
+        spread = 2 * float(torch.linalg.vector_norm(rows - mean, dim=1).max())
         typical = float(torch.linalg.vector_norm(rows, dim=1).max())
         scale = 2.0 ** -(math.frexp(spread)[1] if spread > 0 else 0)
+        if distance == "cosine":
+            scale = min(scale, 2.0**54)  # unit rows are no closer in float64; s m stays within float32
         tight = spread < _TIGHT * typical or not 1 / _LONG < scale < _LONG
         pairs = torch.float64 if tight or spread < _NARROW * typical else torch.float32
         return cls(distance, mean, scale, tight, pairs)
@@ -99,7 +97,7 @@ class Frame:
             if self.distance == "cosine":
                 norm = self.norms(part) if norms is None else norms[start : start + size]
             exact = self.tight or (norm is not None and not bool(usual(norm).all()))
-            values = to.double() if exact else to
+            values = torch.empty_like(to, dtype=torch.float64) if exact else to
             values.copy_(part)
             if norm is None:
                 values.sub_(mean).mul_(self.scale)
@@ -118,22 +116,22 @@ class Frame:
         values = self.centred(rows, torch.float32, norms, out)
         norm = torch.linalg.vector_norm(values, dim=1).double()
         long = ~(norm < _LONG)
-        norm.mul_(_ROOM)
+        norm.mul_(ROOM)
         of_factor = (2 * FLOAT32 + (len(self.mean) / 2 + 3) * FLOAT64) * self.scale * (self.distance == "cosine")
-        lost = _ROOM * (2 * FLOAT32 * norm + (FLOAT64 * 8 * self.scale if self.tight else of_factor)) + _TINY
+        lost = ROOM * (2 * FLOAT32 * norm + (FLOAT64 * 8 * self.scale if self.tight else of_factor)) + _TINY
         if long.any():
             values[long] = 0
-            norm[long] = lost[long] = torch.linalg.vector_norm(self.centred(rows[long]), dim=1) * _ROOM
+            norm[long] = lost[long] = torch.linalg.vector_norm(self.centred(rows[long]), dim=1) * ROOM
         return Short(values, norm.add_(lost), lost)
 
     def offsets(self, y: Short) -> tuple[Tensor, Tensor]:
         """(c, how far it may be off), both [n] float64."""
         if self.distance == "euclidean":
             c = torch.linalg.vector_norm(y.rows, dim=1, dtype=torch.float64).square() / -2
-            return c, _ROOM * y.norm * y.lost + FLOAT64 * len(self.mean) * y.norm.square()
+            return c, ROOM * y.norm * y.lost + FLOAT64 * len(self.mean) * y.norm.square()
         length = self.scale * float(torch.linalg.vector_norm(self.mean))
         c = row_products(y.rows, (self.mean * self.scale).float())
-        return c, _ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean)) * y.norm)
+        return c, ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean)) * y.norm)
 
     def order(self, rows: Tensor, norms: Tensor | None) -> Tensor:
         """[n] such that the offsets of these rows, whose ``norms`` may be known, ascend or nearly so."""
@@ -145,8 +143,8 @@ class Frame:
         """(their norms as they come, at least |x|), both [n] float64, of float32 queries."""
         norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
         if self.distance == "cosine":
-            return norms, torch.full_like(norms, self.scale * (1 + float(torch.linalg.vector_norm(self.mean))) * _ROOM)
-        return norms, torch.linalg.vector_norm(self.centred(rows), dim=1) * _ROOM
+            return norms, torch.full_like(norms, self.scale * (1 + float(torch.linalg.vector_norm(self.mean))) * ROOM)
+        return norms, torch.linalg.vector_norm(self.centred(rows), dim=1) * ROOM
 
     def multipliers(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
         """Z [n, D] of float32 queries: with f of ``factors`` f z.y is x.y + c (cosine) or x.y (euclidean)."""
@@ -181,11 +179,27 @@ class Frame:
         else:
             slack = u * ((terms + 4) * x_norm * y_norm + 2 * y_norm.square())
             slack += FLOAT64 * (width + 16) * (x_norm + y_norm).square()
-        slack *= _ROOM
+        slack *= ROOM
         if dtype == torch.float64:
             return slack
         fits = usual(norms) & (x_norm < _LONG) & (y_norm < _LONG)
         return torch.where(fits, slack + _TINY * max(1, self.scale), torch.inf)
+
+
+def typical(sample: Tensor, distance: Distance) -> Tensor:
+    """The half of some float32 rows that is nearest to their mean; an odd one would hide that the others have collapsed."""
+    rows = _directions(sample, distance)
+    away = torch.linalg.vector_norm(rows - rows.mean(0), dim=1)
+    return sample[away <= away.median()]
+
+
+def _directions(rows: Tensor, distance: Distance) -> Tensor:
+    """Float64 rows, divided by their norms for cosine."""
+    wide = rows.double()
+    if distance == "euclidean":
+        return wide
+    norm = torch.linalg.vector_norm(wide, dim=1)
+    return wide.div_(torch.where(norm > 0, norm, 1)[:, None])
 
 
 def usual(norm: Tensor) -> Tensor:

@@ -59,7 +59,8 @@ class Blanks:
         self._row, self._column = owner[order], pairs.gallery[order]
         self.groups = None
         if pairs.query_group is not None and pairs.gallery_group is not None:
-            self.groups = pairs.query_group[queries], pairs.gallery_group
+            groups = pairs.query_group[queries], pairs.gallery_group
+            self.groups = tuple(torch.from_numpy(values).to(device) for values in groups)
 
     def block(self, gallery: Ints) -> Ignored:
         """Those of some gallery rows, which lie close together."""
@@ -72,5 +73,5 @@ class Blanks:
         order = order[column[order] >= 0]
         if self.groups is None:
             return Ignored(row[order], column[order])
-        of_rows, of_gallery = (torch.from_numpy(groups).to(self._device) for groups in self.groups)
+        of_rows, of_gallery = self.groups
         return Ignored(row[order], column[order], of_rows, of_gallery[torch.from_numpy(gallery).to(self._device)])

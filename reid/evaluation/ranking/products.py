@@ -18,9 +18,7 @@ import torch
 from torch import Tensor
 
 from reid.evaluation.ranking.frame import Short
-from reid.evaluation.ranking.rounding import FLOAT32, product, terms
-
-_ROOM = 1 + 2.0**-6  # for the rounding of norms computed in float32, and what is of second order
+from reid.evaluation.ranking.rounding import FLOAT32, ROOM, product, terms
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +58,8 @@ class Product(Interface):
     def tile(self, x: Tensor, y: Tensor) -> Tensor:
         """The product of n and m rows, of which these are the codes: [n, m], good until the next one."""
 
-    def error(self, x: Encoded, y: Encoded) -> Tensor:
-        """[m] float64: no score of column j is further than this from the real number."""
+    def loss(self, width: int) -> float:
+        """What multiplying rows of so many columns loses at most, as a share of |x'| |y'|."""
 
 
 class Int8:
@@ -85,7 +83,7 @@ class Int8:
         whole = steps.round()
         code = whole.to(torch.int8)
         rest = torch.linalg.vector_norm(steps.sub_(whole), dim=1).double()  # exact, but for the rounding of ``steps``
-        error = _ROOM * (unit.double() * rest + 4 * FLOAT32 * rows.norm) + rows.lost
+        error = ROOM * (unit.double() * rest + 4 * FLOAT32 * rows.norm) + rows.lost
         return Encoded(code, unit, rows.norm, error)
 
     def tile(self, x: Tensor, y: Tensor) -> Tensor:
@@ -94,8 +92,8 @@ class Int8:
             self._sums = torch.empty(cells, dtype=torch.int32)
         return torch._int_mm(x, y.T, out=self._sums[:cells].view(len(x), len(y)))
 
-    def error(self, x: Encoded, y: Encoded) -> Tensor:
-        return _cauchy_schwarz(x, y)
+    def loss(self, width: int) -> float:
+        return 0
 
 
 class Float32:
@@ -109,8 +107,8 @@ class Float32:
     def tile(self, x: Tensor, y: Tensor) -> Tensor:
         return product(x, y)
 
-    def error(self, x: Encoded, y: Encoded) -> Tensor:
-        return _cauchy_schwarz(x, y) + _ROOM * terms(x.code.shape[1]) * FLOAT32 * x.norm.max() * y.norm
+    def loss(self, width: int) -> float:
+        return ROOM * terms(width) * FLOAT32
 
 
 class BFloat16:
@@ -120,21 +118,15 @@ class BFloat16:
 
     def encode(self, rows: Short, share: int = 1) -> Encoded:
         code = rows.rows.bfloat16()
-        error = torch.linalg.vector_norm(rows.rows - code.float(), dim=1).double() * _ROOM + rows.lost
+        error = torch.linalg.vector_norm(rows.rows - code.float(), dim=1).double() * ROOM + rows.lost
         return Encoded(code, torch.ones(len(code), device=code.device), rows.norm, error)
 
     def tile(self, x: Tensor, y: Tensor) -> Tensor:
         return (x @ y.T).float()
 
-    def error(self, x: Encoded, y: Encoded) -> Tensor:
+    def loss(self, width: int) -> float:
         # bfloat16 units may round twice where a fused step rounds once, and the result is rounded to bfloat16
-        summed = (2 * x.code.shape[1] * FLOAT32 + 2.0**-8) * x.norm.max() * y.norm
-        return _cauchy_schwarz(x, y) + 1.02 * summed
-
-
-def _cauchy_schwarz(x: Encoded, y: Encoded) -> Tensor:
-    """[m] at least |x.y - x'.y'| for every x: |y'| is at most |y| + |y - y'|."""
-    return x.norm.max() * y.error + x.error.max() * (y.norm + y.error)
+        return ROOM * (2 * width * FLOAT32 + 2.0**-8)
 
 
 @cache

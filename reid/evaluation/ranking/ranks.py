@@ -5,18 +5,20 @@ With the scores that ``scores`` defines,
     rank(m) = 1 + #{j not ignored: score_j > score_m, or score_j == score_m and j < m}
 
 so a tie goes to the lower gallery index, as in a stable sort. Only negatives that beat some match of their query can
-matter, and most are far from that. So the gallery passes twice, a block at a time, and no row of scores is ever kept:
+matter, and most are far from that. So the gallery passes a block at a time, and no row of scores is ever kept:
 
-1. the matches are scored, in float64 (``matches.py``);
+1. the matches are scored, in float32, and those close to each other better (``matches.py``);
 2. every block is multiplied with the queries in cheap arithmetic with a proven error (``products.py``), in a frame
    that keeps this error small (``frame.py``). What may beat a match is a *cell*. A row with few of them has them scored
    in float32; a row with many is multiplied in float32 as a whole and counted without looking at any (``sieve.py``).
-   Cells that are closer to a match than float32 can tell are scored in float64, and what is open then is settled by the
-   definition (``settle.py``).
+   Cells that are closer to a match than float32 can tell wait and are scored in float64 in another pass, and what is
+   open then is settled by the definition (``settle.py``).
 
 A collapsed network's rows are too close for step 2: ``copies.py`` and ``near.py`` count them by definition at once.
 
-What is kept is a count for each match: memory does not depend on the gallery's length.
+A network so weak that most rows have many cells has its matches scored in float64 and every row counted as a whole.
+
+What is kept is a count for each match, a norm for each gallery row, and the cells that wait.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
 from reid.evaluation.ranking.block import count_block
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
-from reid.evaluation.ranking.frame import Frame
+from reid.evaluation.ranking.frame import Frame, typical
 from reid.evaluation.ranking.ignored import Blanks
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.near import Near, count_near
@@ -87,7 +89,7 @@ def match_ranks(
     product = _product(route, gallery.width, gallery.device)
     block_rows = block_rows or int(np.clip(_NUMBERS // gallery.width, 256, _WIDEST))
     _, rows = next(gallery.blocks(block_rows))
-    sample = rows[:: max(1, len(rows) // _SAMPLE)]
+    sample = typical(rows[:: max(1, len(rows) // _SAMPLE)], distance)
     frame = Frame.of(sample, distance)
     matches = Matches(query, gallery, pairs, frame, block_rows)
     if not len(matches.queries):

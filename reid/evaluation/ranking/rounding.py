@@ -16,6 +16,8 @@ from reid.evaluation.labels import Floats, Ints
 
 FLOAT64 = 2.0**-53  # unit roundoffs
 FLOAT32 = 2.0**-24
+ROOM = 1 + 2.0**-6  # for what is of second order, and for norms of float32 rows that are computed in float32
+FINITE = 3e38  # about the largest of float32
 _TERMS = 256  # summed in one product; beyond, the bound on the error costs more than another addition
 _SAMPLED = 512  # likewise for pairs, of which there are fewer
 
@@ -107,7 +109,19 @@ def bounds_hold(device: torch.device) -> bool:
     for kind, unit in ((torch.float32, FLOAT32), (torch.float64, 2 * FLOAT64)):
         a, b = x.to(device, kind), y.to(device, kind)
         pairs = sampled(a, b, np.arange(0, 64 * 65, 64), np.tile(np.arange(64), 64)).reshape(64, 64)
-        for found in ((a @ b.T).cpu().double(), torch.from_numpy(pairs)):
-            if bool(((found - exact).abs() > (width + 1) * unit * length).any()):
+        one_by_one = torch.stack([row_products(a, row) for row in b], dim=1) if kind == torch.float32 else a @ b.T
+        for found in (a @ b.T, torch.from_numpy(pairs), one_by_one):
+            if bool(((found.cpu().double() - exact).abs() > (width + 1) * unit * length).any()):
                 return False
     return True
+
+
+def down(values: Tensor) -> Tensor:
+    """The float32 below float64 numbers, or the one before it."""
+    short = values.float()
+    return torch.nextafter(short, torch.full_like(short, -torch.inf))
+
+
+def up(values: Tensor) -> Tensor:
+    """The float32 above float64 numbers, or the one after it."""
+    return -down(-values)

@@ -20,31 +20,34 @@ class Settler:
         self._open: list[tuple[Ints, Ints, Ints, Ints]] = []
         self._size = 0
 
-    def place(self, a: Ints, j: Ints, scores: Floats, slack: Floats) -> None:
+    def place(self, a: Ints, j: Ints, beaten: Ints, scores: Floats, slack: Floats) -> None:
         """Count cells for the matches that they beat.
 
         Args:
             a: [n] active queries.
             j: [n] gallery indices.
+            beaten: [n] how many of the query's worst matches each was counted for already.
             scores: [n] float64 in the frame.
             slack: [n] float64: how far they may be off.
         """
         m = self._matches
         starts, ends, slack = m.starts[a], m.starts[a + 1], slack + m.slack[a]
-        low = count_below(m.scores, starts, ends, scores - slack, strict=True)
+        low = np.maximum(beaten, count_below(m.scores, starts, ends, scores - slack, strict=True))
         following = np.append(m.scores, np.inf)[starts + low]
         sure = (following > scores + slack) | (starts + low == ends)
-        pass_matches(m, a, np.zeros_like(low), low)
+        pass_matches(m, a, beaten, low)
         left = np.flatnonzero(~sure)
         high = count_below(m.scores, starts[left], ends[left], (scores + slack)[left], strict=False)
         self.open(a[left], j[left], low[left], high)
 
     def open(self, a: Ints, j: Ints, low: Ints, high: Ints) -> None:
         """Keep cells that were counted for ``low`` matches and may beat ``high``."""
-        self._open.append((a, j, low, high))
-        self._size += int((high - low).sum())
-        if self._size > _OPEN:
-            self.finish()
+        size = np.cumsum(high - low)
+        for part in np.split(np.arange(len(a)), np.flatnonzero(np.diff(size // _OPEN)) + 1):
+            self._open.append((a[part], j[part], low[part], high[part]))
+            self._size += int((high - low)[part].sum())
+            if self._size > _OPEN:
+                self.finish()
 
     def finish(self) -> None:
         """Decide what is open, in float64, and by definition where that is too close."""

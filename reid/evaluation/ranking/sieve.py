@@ -13,12 +13,12 @@ from reid.evaluation.ranking.frame import Short
 from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.products import Encoded, Product
+from reid.evaluation.ranking.rounding import FINITE, ROOM, down
 
 GROUP = 32  # columns that are looked at as one
 _MANY = 0.5  # of a row's groups: one that has cells in more is counted as a whole, which then is the cheaper way
 _WORTH = 16  # such rows at least
 _FLOAT32 = 2.0**-20  # sixteen roundings of a tile's numbers, as a fraction of the largest
-_FINITE = 3e38
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,22 +72,45 @@ def sieve(product: Product, x: Queries, y: Columns, ignored: Ignored) -> tuple[I
         (row, column, many, tile): the cells; rows that have too many to be named; and the product, [n, m] in its own
         numbers, good until the next one.
     """
-    raised = y.offset + error_of(product, x.encoded, y)
-    padded = torch.nn.functional.pad(raised, (0, -len(raised) % GROUP), value=-torch.inf)
+    error = Error.of(product, y)
+    most = [_most(values) for values in (y.offset + error.fixed, error.of_norm, error.of_error)]
     shrink, share = x.encoded.unit.double().reciprocal(), y.encoded.unit[::GROUP].double().reciprocal()
-    # a cell counts if unit_i unit_j tile_ij + raised_j >= limit_i
-    limit = torch.outer(x.limit * shrink, share).sub_(torch.outer(shrink, padded.view(-1, GROUP).amax(1) * share))
+    # a cell counts if unit_i unit_j tile_ij + offset_j + error_ij >= limit_i
+    left = torch.stack([x.limit, -torch.ones_like(shrink), -x.encoded.norm, -x.encoded.error], dim=1)
+    limit = (left * shrink[:, None]) @ (torch.stack([torch.ones_like(share), *most]) * share)
     tile = product.tile(x.encoded.code, y.encoded.code)
     ignored.blank(tile)
     if not tile.is_floating_point():
         return *_near(tile, limit.ceil_().clamp_(1 - 2**31, 2**31 - 1).to(tile.dtype)), tile
-    return *_near(tile, _down(limit).clamp_(min=-_FINITE)), tile
+    return *_near(tile, down(limit).clamp_(min=-FINITE)), tile
 
 
-def error_of(product: Product, x: Encoded, y: Columns) -> Tensor:
-    """[m] float64: how far a cell of the tile may be from the defined score."""
-    rounding = _FLOAT32 * (x.norm.max() * y.encoded.norm + y.offset.abs())
-    return product.error(x, y.encoded) + rounding + y.doubt
+@dataclass(frozen=True, eq=False)
+class Error:
+    """How far cell (i, j) may be from the defined score: ``|x_i| of_norm_j + error_i of_error_j + fixed_j``.
+
+    That is |x| |s| + |r| |y'|, see ``products``, with |y'| <= |y| + |s|, and what is lost in multiplying, in rounding
+    and in the offset. All are [m] float64.
+    """
+
+    of_norm: Tensor
+    of_error: Tensor
+    fixed: Tensor
+
+    @classmethod
+    def of(cls, product: Product, y: Columns) -> Error:
+        far = y.encoded.norm + y.encoded.error
+        share = ROOM * product.loss(y.encoded.code.shape[1]) + _FLOAT32
+        return cls(y.encoded.error + share * far, (1 + share) * far, _FLOAT32 * y.offset.abs() + y.doubt)
+
+    def rows(self, x: Encoded) -> Tensor:
+        """[n] float64: the same for all columns."""
+        return x.norm * self.of_norm.max() + x.error * self.of_error.max() + self.fixed.max()
+
+
+def _most(values: Tensor) -> Tensor:
+    """The largest of every group."""
+    return torch.nn.functional.pad(values, (0, -len(values) % GROUP), value=-torch.inf).view(-1, GROUP).amax(1)
 
 
 def _near(tile: Tensor, limit: Tensor) -> tuple[Ints, Ints, Ints]:
@@ -115,8 +138,3 @@ def _near(tile: Tensor, limit: Tensor) -> tuple[Ints, Ints, Ints]:
         found.append((row[which], first + group[which] * GROUP + inside))
     row, column = (np.concatenate(values) for values in zip(*found, strict=True))
     return row, column, many
-
-
-def _down(values: Tensor) -> Tensor:
-    short = values.float()
-    return torch.nextafter(short, torch.full_like(short, -torch.inf))

@@ -12,11 +12,11 @@ from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.products import Encoded, Float32
+from reid.evaluation.ranking.rounding import FINITE, down, up
 from reid.evaluation.ranking.settle import count_below
-from reid.evaluation.ranking.sieve import Columns, error_of
+from reid.evaluation.ranking.sieve import Columns, Error
 
 _CELLS = 2**18  # looked through for the open ones at a time
-_FINITE = 3e38
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +25,11 @@ class Rows:
 
     Attributes:
         tile: [n, m] float32, scores in the frame, ignored cells blank.
-        doubt: how far a cell may be off.
+        doubt: [n] float64: how far a cell of the row may be off.
     """
 
     tile: Tensor
-    doubt: float
+    doubt: Tensor
 
     @classmethod
     def of(cls, x: Encoded, y: Columns, ignored: Ignored, tile: Tensor | None = None) -> Rows:
@@ -38,7 +38,7 @@ class Rows:
             tile = Float32().tile(x.code, y.encoded.code)
         tile.add_(y.offset.float())
         ignored.blank(tile)
-        return cls(tile, float(error_of(Float32(), x, y).max()))
+        return cls(tile, Error.of(Float32(), y).rows(x))
 
 
 def count(rows: Rows, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints, Ints]:
@@ -53,7 +53,7 @@ def count(rows: Rows, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints,
         (active query, column, how many of its worst matches it is counted for, how many it may beat) of each such cell.
     """
     tile = rows.tile
-    doubt = rows.doubt + matches.slack[active]
+    doubt = rows.doubt.cpu().numpy() + matches.slack[active]
     # the matches of a row, and where a cell must be to be surely above each, or perhaps
     starts, counts = matches.starts[active], np.diff(matches.starts)[active]
     number = np.arange(counts.max())
@@ -61,8 +61,8 @@ def count(rows: Rows, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints,
     slot = (starts[:, None] + number)[there]
     scores = np.full(there.shape, np.inf)
     scores[there] = matches.scores[slot]
-    low = _down(torch.from_numpy(scores - doubt[:, None])).clamp_(min=-_FINITE).to(tile.device)
-    high = _up(torch.from_numpy(scores + doubt[:, None])).clamp_(min=-_FINITE).to(tile.device)
+    low = down(torch.from_numpy(scores - doubt[:, None])).clamp_(min=-FINITE).to(tile.device)
+    high = up(torch.from_numpy(scores + doubt[:, None])).clamp_(min=-FINITE).to(tile.device)
     ascending = _sorted(tile)
     surely, perhaps = (tile.shape[1] - torch.searchsorted(ascending, limit).cpu().numpy() for limit in (high, low))
     matches.counted[slot] += surely[there]
@@ -96,13 +96,3 @@ def _between(tile: Tensor, low: Tensor, high: Tensor, row: Ints, match: Ints) ->
 def _sorted(tile: Tensor) -> Tensor:
     """Every row in ascending order; NumPy sorts ten times as fast as PyTorch."""
     return torch.from_numpy(np.sort(tile.numpy(), axis=1)) if tile.device.type == "cpu" else tile.sort(dim=1).values
-
-
-def _down(values: Tensor) -> Tensor:
-    short = values.float()
-    return torch.nextafter(short, torch.full_like(short, -torch.inf))
-
-
-def _up(values: Tensor) -> Tensor:
-    short = values.float()
-    return torch.nextafter(short, torch.full_like(short, torch.inf))
