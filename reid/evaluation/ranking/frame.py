@@ -187,7 +187,7 @@ class Frame:
 
 
 def typical(sample: Tensor, distance: Distance) -> Tensor:
-    """The half of some float32 rows that is nearest to their mean; an odd one would hide that the others have collapsed."""
+    """The half of some float32 rows that is nearest to their mean; an odd row would hide that the others collapsed."""
     rows = _directions(sample, distance)
     away = torch.linalg.vector_norm(rows - rows.mean(0), dim=1)
     return sample[away <= away.median()]

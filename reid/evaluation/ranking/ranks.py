@@ -129,6 +129,7 @@ def _rank(
     """
     frame = matches.frame
     queries: Queries | None = None  # of a collapsed network nobody asks
+    space = torch.empty(2, min(block_rows, gallery.rows), gallery.width, device=gallery.device)
     blanks = Blanks(pairs, matches.queries, gallery.device)
     settler = Settler(matches)
     for first, rows in gallery.blocks(block_rows):
@@ -148,12 +149,12 @@ def _rank(
                 count_near(tile, first + kept, matches, a)
             continue
         if queries is None:
-            encoded = [(product or Float32()).encode(frame.short(matches.rows(a))) for a in matches.parts()]
-            queries = Queries.of(Encoded.join(encoded), matches)
-            space = torch.empty(2, min(block_rows, gallery.rows), gallery.width, device=gallery.device)
+            parts = ((product or Float32()).encode(frame.short(matches.rows(a))) for a in matches.parts())
+            queries = Queries.of(Encoded.join(list(parts)), matches)
         if not count_block(matches, settler, blanks, queries, product, part, first + kept, space, patient=patient):
             return False
         patient = True
+    del queries, space  # what follows has needs of its own
     settler.finish()
     return True
 
