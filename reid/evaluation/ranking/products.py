@@ -50,8 +50,6 @@ class Encoded:
 class Product(Interface):
     """One arithmetic."""
 
-    name: str
-
     def encode(self, rows: Short, share: int = 1) -> Encoded:
         """Encode [n, D] rows for either side of a product, each ``share`` of them in one unit."""
 
@@ -65,7 +63,6 @@ class Product(Interface):
 class Int8:
     """Numbers of eight bits. They add up without rounding whatever the order: all that is lost is lost in encoding."""
 
-    name = "int8"
     widest = 2**16  # 2 * 127^2 of these still fit an int32
 
     def __init__(self) -> None:
@@ -99,8 +96,6 @@ class Int8:
 class Float32:
     """Single precision: an error of a few hundred roundings."""
 
-    name = "float32"
-
     def encode(self, rows: Short, share: int = 1) -> Encoded:
         return Encoded(rows.rows, torch.ones(len(rows.rows), device=rows.rows.device), rows.norm, rows.lost)
 
@@ -113,8 +108,6 @@ class Float32:
 
 class BFloat16:
     """Half the digits of float32's half, summed in float32."""
-
-    name = "bfloat16"
 
     def encode(self, rows: Short, share: int = 1) -> Encoded:
         code = rows.rows.bfloat16()

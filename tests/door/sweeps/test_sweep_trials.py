@@ -6,15 +6,7 @@ from pathlib import Path
 import pytest
 from cli.entry import in_process, in_subprocess, small
 
-from reid.data import toy as toy_set
 from reid.door.sweeps.plan import validated
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "toy"
-    toy_set.render(root, train_identities=8, test_identities=4)
-    return root
 
 
 def test_a_run_judged_on_its_held_out_identities(toy: Path, tmp_path: Path) -> None:

@@ -8,17 +8,9 @@ from pathlib import Path
 import pytest
 from cli.entry import in_process, in_subprocess, small
 
-from reid.data import toy as toy_set
 from reid.door.sweeps import plan
 
 JOBLIB = ["hydra/launcher=joblib"] if importlib.util.find_spec("joblib") else []
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data") / "toy"
-    toy_set.render(root, train_identities=8, test_identities=4)
-    return root
 
 
 def test_what_fails_stays_by_itself_and_what_is_done_is_not_done_again(toy: Path, tmp_path: Path) -> None:
