@@ -12,7 +12,7 @@ import torch
 from reference.cases import KINDS, features_of
 
 from reid.evaluation.inputs import check_inputs
-from reid.evaluation.ranking import block, frame, matches, rounding, settle, sieve, whole
+from reid.evaluation.ranking import block, frame, matches, ranks, rounding, settle, sieve, whole
 from reid.evaluation.ranking.products import int8_is_exact
 from reid.evaluation.ranking.ranks import match_ranks
 
@@ -22,16 +22,19 @@ SIZES = [
     (sieve, "_MANY", [0.0, 0.5, 1.0]),
     (sieve, "_WORTH", [1, 16]),
     (block, "_CELLS", [2**8, 2**21]),
-    (block, "_SORTED", [2**8, 2**19]),
+    (block, "_WHOLE", [2**8, 2**22]),
     (block, "_PART", [2**6, 2**18]),
     (frame, "_NUMBERS", [2**6, 2**19]),
     (frame, "_NARROW", [2.0**-12, 2.0**-5, 1.0]),
     (matches, "_NUMBERS", [2**6, 2**19]),
     (matches, "_HELD", [2**6, 2**20]),
     (rounding, "_TERMS", [4, 256]),
-    (rounding, "_SAMPLED", [4, 512]),
+    (frame, "_PAIRS", [4, 512]),
+    (ranks, "_CLOSE", [4, 64]),
     (settle, "_OPEN", [2**11, 2**18]),
-    (whole, "_CELLS", [2**6, 2**18]),
+    (settle, "_EACH", [0, 4]),
+    (whole, "_NUMBERS", [2**6, 2**18]),
+    (whole, "_TOGETHER", [1, 8, 32]),
 ]
 RULES = {"market1501": (True, False), "no_camera": (False, False), "cross_camera_only": (True, True)}
 
@@ -75,7 +78,7 @@ def streamed(rng, rows, pids, camids):
 
 
 def test_not_one_rank_differs(rank_cases, monkeypatch):
-    ranks, wrong = 0, []
+    total, wrong = 0, []
     for seed in range(rank_cases):
         rng = np.random.default_rng([7, seed])
         q, g = (max(1, int(most ** rng.random() + 0.5)) for most in (200, 2000))
@@ -106,12 +109,12 @@ def test_not_one_rank_differs(rank_cases, monkeypatch):
             block_rows=int(rng.choice([1 + g // 3, 64 + g // 2, 1000, 4000])),
         )
         expected = list(ranks_by_definition(rows[:q], rows[q:], qp, gp, qc, gc, distance, *rules))
-        ranks += sum(map(len, expected))
+        total += sum(map(len, expected))
         if [r.tolist() for r in got] != expected:
             wrong.append(seed)
-    print(f"{rank_cases} cases, {ranks} ranks")
+    print(f"{rank_cases} cases, {total} ranks")
     assert wrong == []
-    assert ranks > 100 * rank_cases
+    assert total > 100 * rank_cases
 
 
 def first_block_unlike_the_rest(kind: str) -> tuple[np.ndarray, np.ndarray, str]:

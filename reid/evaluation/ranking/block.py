@@ -1,7 +1,8 @@
-"""One gallery block and all queries."""
+"""One gallery block and all queries, in one of two ways."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,6 @@ import torch
 from torch import Tensor
 
 from reid.evaluation.labels import Ints
-from reid.evaluation.ranking.frame import Frame
 from reid.evaluation.ranking.ignored import Blanks
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.products import Encoded, Float32, Product
@@ -18,89 +18,121 @@ from reid.evaluation.ranking.sieve import GROUP, Columns, Queries, sieve
 from reid.evaluation.ranking.whole import Rows, count
 
 _CELLS = 2**21  # of a tile, 8 MiB
-_SORTED = 2**19  # of one that is counted as a whole, with several of its size beside it
+_WHOLE = 2**22  # of one that is counted as a whole: products of few columns want large tiles
 _WEAK = 0.5  # of a tile's rows: where more are counted as a whole, float32 is the shorter way at once
 _PART = 2**18  # numbers encoded at a time: what that needs is several times as much as its result
 
 
-def columns_of(frame: Frame, product: Product, rows: Tensor, norms: Tensor | None, space: Tensor) -> Columns:
+class BySieve:
+    """Only cells that may beat a match are looked at, and the whole of a row that has many."""
+
+    def __init__(
+        self, matches: Matches, settler: Settler, blanks: Blanks, product: Product, rows: int, *, patient: bool
+    ) -> None:
+        """Take the active queries.
+
+        Args:
+            matches: whose counts grow.
+            settler: for cells too close to a match.
+            blanks: cells to leave out.
+            product: the arithmetic of the first product.
+            rows: of a block at most.
+            patient: go on where most rows of the first tile have too many cells to be named.
+        """
+        self._matches, self._settler, self._blanks, self._product = matches, settler, blanks, product
+        self._patient = patient
+        device, width = matches.frame.mean.device, len(matches.frame.mean)
+        self._space = torch.empty(2, rows, width, device=device)  # the same for every block
+        self._queries = _queries(matches, product)
+
+    def block(self, rows: Tensor, gallery: Ints) -> bool:
+        """Count the negatives of [m, D] float32 rows, whose indices are ``gallery`` [m], or hand them to the settler.
+
+        Returns False where it does not go on; then nothing was counted.
+        """
+        matches, product = self._matches, self._product
+        norms = matches.norms_of(gallery)
+        order = matches.frame.order(rows, norms)
+        rows = torch.index_select(rows, 0, order, out=self._space[0, : len(rows)])
+        gallery, norms = gallery[order.cpu().numpy()], None if norms is None else norms[order]
+        columns = _columns(matches, product, rows, norms, self._space[1])
+        fine = isinstance(product, Float32)
+        plain = columns if fine else replace(columns, encoded=Float32().encode(columns.short))
+        ignored = self._blanks.block(gallery)
+        named = [(np.zeros(0, dtype=np.int64),) * 3]
+        for a in _parts(len(matches.queries), _CELLS // len(gallery)):
+            x, inside = self._queries.take(a), ignored.part(a)
+            row, column, many, tile = sieve(product, x, columns, inside)
+            if not self._patient and len(many) > _WEAK * len(tile):
+                return False
+            self._patient = True
+            named.append((a.start + row, column, np.zeros_like(row)))
+            if not len(many):
+                continue
+            active, which = a.start + many, torch.from_numpy(many).to(tile.device)
+            own = x.encoded.take(which) if fine else Float32().encode(matches.frame.short(matches.rows(active)))
+            space = torch.empty(2, len(many) * len(gallery), device=tile.device)
+            whole = Rows.of(own, plain, inside.take(many), space, tile[which] if fine else None)
+            active, column, low, high = count(whole, matches, active)
+            if matches.frame.pairs == torch.float64:
+                named.append((active, column, low))
+            else:
+                self._settler.open(active, gallery[column], low, high)
+        near, column, beaten = _by_query(named)
+        if matches.frame.pairs == torch.float64:
+            scores, slack = matches.in_float64(near, rows, column, norms)
+        else:
+            scores, slack = matches.in_float32(near, columns.short, columns.offset, column)
+        self._settler.place(near, gallery[column], beaten, scores, slack)
+        return True
+
+
+class ByRow:
+    """Every row is counted as a whole, in float32, and the open cells wait."""
+
+    def __init__(self, matches: Matches, settler: Settler, blanks: Blanks, rows: int) -> None:
+        """Take the active queries; see ``BySieve``."""
+        self._matches, self._settler, self._blanks = matches, settler, blanks
+        device, width = matches.frame.mean.device, len(matches.frame.mean)
+        self._space = torch.empty(rows, width, device=device)
+        self._tiles = torch.empty(2, max(rows, min(_WHOLE, rows * len(matches.queries))), device=device)
+        self._queries = _queries(matches, Float32())
+
+    def block(self, rows: Tensor, gallery: Ints) -> bool:
+        """The same."""
+        columns = _columns(self._matches, Float32(), rows, self._matches.norms_of(gallery), self._space)
+        ignored = self._blanks.block(gallery)
+        for a in _parts(len(self._matches.queries), self._tiles.shape[1] // len(gallery)):
+            whole = Rows.of(self._queries.take(a).encoded, columns, ignored.part(a), self._tiles)
+            active, column, low, high = count(whole, self._matches, np.arange(a.start, a.stop))
+            self._settler.open(active, gallery[column], low, high)
+        return True
+
+
+def _queries(matches: Matches, product: Product) -> Queries:
+    parts = [product.encode(matches.frame.short(matches.rows(a))) for a in matches.parts()]
+    return Queries.of(Encoded.join(parts), matches)
+
+
+def _columns(matches: Matches, product: Product, rows: Tensor, norms: Tensor | None, space: Tensor) -> Columns:
     """A block of [m, D] float32 rows, whose ``norms`` may be known; what is as large is in ``space``."""
-    short = frame.short(rows, norms, space)
-    size = max(1, _PART // rows.shape[1] // GROUP) * GROUP
+    frame = matches.frame
+    short = frame.short(rows, norms, space[: len(rows)])
+    size = len(rows) if isinstance(product, Float32) else max(1, _PART // rows.shape[1] // GROUP) * GROUP
     parts = [short.take(slice(start, start + size)) for start in range(0, len(rows), size)]
     encoded = Encoded.join([product.encode(part, GROUP) for part in parts])
     offset, doubt = frame.offsets(short)
     return Columns(short, encoded, offset, doubt + frame.slack(*(torch.zeros_like(short.norm),) * 2, short.norm))
 
 
-def count_block(
-    matches: Matches,
-    settler: Settler,
-    blanks: Blanks,
-    queries: Queries,
-    product: Product | None,
-    rows: Tensor,
-    gallery: Ints,
-    space: Tensor,
-    *,
-    patient: bool,
-) -> bool:
-    """Count a block's negatives, or hand them to the settler.
+def _parts(rows: int, size: int) -> list[slice]:
+    """So many rows, ``size`` of them at a time or somewhat fewer."""
+    count = -(-rows // max(1, size))
+    return [slice(rows * n // count, rows * (n + 1) // count) for n in range(count)]
 
-    Args:
-        matches: whose counts grow.
-        settler: for cells too close to a match.
-        blanks: cells to leave out.
-        queries: all that are active.
-        product: the arithmetic of the first product; None counts every row as a whole, in float32.
-        rows: [m, D] float32.
-        gallery: [m] their indices.
-        space: [2, m or more, D] float32, the same memory for every block.
-        patient: go on where most rows of the first tile have too many cells to be named.
 
-    Returns:
-        False where it did not go on; then nothing was counted.
-    """
-    norms = matches.norms_of(gallery)
-    order = matches.frame.order(rows, norms)
-    rows = torch.index_select(rows, 0, order, out=space[0, : len(rows)])
-    gallery, norms = gallery[order.cpu().numpy()], None if norms is None else norms[order]
-    columns = columns_of(matches.frame, product or Float32(), rows, norms, space[1, : len(rows)])
-    ignored = blanks.block(gallery)
-    named = [(np.zeros(0, dtype=np.int64),) * 3]
-    height = max(1, (_CELLS if product is not None else _SORTED) // len(gallery))
-    fine = product is None or isinstance(product, Float32)
-    plain = columns if fine else replace(columns, encoded=Float32().encode(columns.short))
-    for start in range(0, len(matches.queries), height):
-        a = slice(start, min(start + height, len(matches.queries)))
-        x, inside, many = queries.take(a), ignored.part(a), np.arange(a.stop - a.start)
-        if product is None:
-            whole = Rows.of(x.encoded, plain, inside)
-        else:
-            row, column, many, tile = sieve(product, x, columns, inside)
-            if not patient and start == 0 and len(many) > _WEAK * a.stop:
-                return False
-            named.append((start + row, column, np.zeros_like(row)))
-            if not len(many):
-                continue
-            inside = inside.take(many)
-            if fine:
-                rows_of = torch.from_numpy(many).to(tile.device)
-                whole = Rows.of(x.encoded.take(rows_of), plain, inside, tile[rows_of])
-            else:
-                own = Float32().encode(matches.frame.short(matches.rows(start + many)))
-                whole = Rows.of(own, plain, inside)
-        active, column, low, high = count(whole, matches, start + many)
-        if matches.frame.pairs == torch.float64:
-            named.append((active, column, low))
-        else:
-            settler.open(active, gallery[column], low, high)
+def _by_query(named: Iterable[tuple[Ints, ...]]) -> tuple[Ints, Ints, Ints]:
+    """The cells in order of their queries."""
     near, column, beaten = (np.concatenate(values) for values in zip(*named, strict=True))
-    by_query = np.argsort(near, kind="stable")
-    near, column, beaten = near[by_query], column[by_query], beaten[by_query]
-    if matches.frame.pairs == torch.float32:
-        scores, slack = matches.in_float32(near, columns.short, columns.offset, column)
-    else:
-        scores, slack = matches.in_float64(near, rows, column)
-    settler.place(near, gallery[column], beaten, scores, slack)
-    return True
+    order = np.argsort(near, kind="stable")
+    return near[order], column[order], beaten[order]

@@ -13,7 +13,7 @@ from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.scores import Rows, pair_scores
-from reid.evaluation.ranking.settle import count_below, pass_matches
+from reid.evaluation.ranking.settle import count_below, pass_matches, ranges
 
 _DISTINCT = 8  # rows of a block at most; beyond, the usual way is the shorter
 
@@ -56,16 +56,10 @@ def count_copies(
         copies = gallery[which == k]
         mine = kind == k
         pass_matches(matches, active[mine], np.zeros_like(low[mine]), low[mine], len(copies))
-        tied = _ranges(starts[mine] + low[mine], high[mine] - low[mine])[1]
+        tied = ranges(starts[mine] + low[mine], high[mine] - low[mine])[1]
         matches.counted[tied] += np.searchsorted(copies, matches.gallery[tied])
     a, row = ignored.row, ignored.column
     mine = a * len(first) + which[row]
     pass_matches(matches, a, np.zeros_like(a), low[mine], -1)
-    pair, tied = _ranges(starts[mine] + low[mine], high[mine] - low[mine])
+    pair, tied = ranges(starts[mine] + low[mine], high[mine] - low[mine])
     np.subtract.at(matches.counted, tied, gallery[row[pair]] < matches.gallery[tied])
-
-
-def _ranges(starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
-    """(which range, number) for every number of the ranges that begin at ``starts``."""
-    owner = np.repeat(np.arange(len(starts)), lengths)
-    return owner, np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + starts[owner]

@@ -14,6 +14,7 @@ from reid.evaluation.ranking.scores import Distance, Floats, row_norms
 
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
 _NARROW = 2.0**-5  # likewise for pairs in float64 at once
+_PAIRS = 512  # columns; beyond, the bound on a sum's error costs more than another addition
 _LONG, _SHORT = 2.0**60, 2.0**-30  # between these lengths float32 neither overflows nor loses its smallest numbers
 _NUMBERS = 2**19  # worked on at a time: they stay in the processor's cache
 _TINY = 2.0**-60  # its square is more than what is lost below the smallest float32 numbers, and so are products with it
@@ -61,6 +62,7 @@ class Frame:
     scale: float
     tight: bool  # too much so for float32 until the mean is gone
     pairs: torch.dtype  # the arithmetic in which single pairs are scored first
+    most: int  # columns of a pair that are summed at once in float32
 
     @classmethod
     def of(cls, sample: Tensor, distance: Distance) -> Frame:
@@ -74,7 +76,7 @@ class Frame:
             scale = min(scale, 2.0**54)  # unit rows are no closer in float64; s m stays within float32
         tight = spread < _TIGHT * typical or not 1 / _LONG < scale < _LONG
         pairs = torch.float64 if tight or spread < _NARROW * typical else torch.float32
-        return cls(distance, mean, scale, tight, pairs)
+        return cls(distance, mean, scale, tight, pairs, _PAIRS)
 
     def norms(self, rows: Tensor) -> Tensor:
         """[n] float64, of float32 rows as they come."""
@@ -89,8 +91,7 @@ class Frame:
         """X or y, [n, D] of this type, of float32 rows; their ``norms`` are used if they are known."""
         out = torch.empty(rows.shape, dtype=dtype, device=rows.device) if out is None else out
         size = max(1, _NUMBERS // rows.shape[1])
-        mean = self.mean.to(dtype)
-        shift = mean * self.scale
+        less = -self.mean
         for start in range(0, len(rows), size):
             part, to = rows[start : start + size], out[start : start + size]
             norm = None
@@ -98,11 +99,12 @@ class Frame:
                 norm = self.norms(part) if norms is None else norms[start : start + size]
             exact = self.tight or (norm is not None and not bool(usual(norm).all()))
             values = torch.empty_like(to, dtype=torch.float64) if exact else to
-            values.copy_(part)
+            start_from = part if part.dtype == values.dtype else values.copy_(part)
             if norm is None:
-                values.sub_(mean).mul_(self.scale)
+                torch.add(start_from, less.to(values), out=values).mul_(self.scale)
             else:
-                values.mul_(torch.where(norm > 0, self.scale / norm, 0).to(values)[:, None]).sub_(shift)
+                factor = torch.where(norm > 0, self.scale / norm, 0).to(values)[:, None]
+                torch.addcmul((less * self.scale).to(values), start_from, factor, out=values)
             if exact:
                 to.copy_(values)
         return out
@@ -130,13 +132,13 @@ class Frame:
             c = torch.linalg.vector_norm(y.rows, dim=1, dtype=torch.float64).square() / -2
             return c, ROOM * y.norm * y.lost + FLOAT64 * len(self.mean) * y.norm.square()
         length = self.scale * float(torch.linalg.vector_norm(self.mean))
-        c = row_products(y.rows, (self.mean * self.scale).float())
-        return c, ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean)) * y.norm)
+        c = row_products(y.rows, (self.mean * self.scale).float(), self.most)
+        return c, ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean), self.most) * y.norm)
 
     def order(self, rows: Tensor, norms: Tensor | None) -> Tensor:
         """[n] such that the offsets of these rows, whose ``norms`` may be known, ascend or nearly so."""
         norms = torch.linalg.vector_norm(rows, dim=1) if norms is None else norms
-        along = row_products(rows, self.mean.float())
+        along = row_products(rows, self.mean.float(), self.most)
         return torch.argsort(along / norms if self.distance == "cosine" else 2 * along - norms.square())
 
     def lengths(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -171,7 +173,7 @@ class Frame:
 
         Here D is what is left of it by ``rounding.sampled``.
         """
-        width, u, terms = len(self.mean), unit_of(dtype), sampled_terms(len(self.mean))
+        width, u, terms = len(self.mean), unit_of(dtype), sampled_terms(len(self.mean), self.most, dtype)
         if self.distance == "cosine":
             norm = 2 if self.tight else width / 2 + 2
             factor = 0 if self.tight and dtype != torch.float64 else 2 * u

@@ -22,8 +22,8 @@ class Ignored:
     column_group: Tensor | None = None
 
     def blank(self, tile: Tensor) -> None:
-        """Put the least there is into these cells: minus infinity or the lowest whole number."""
-        least = -float("inf") if tile.is_floating_point() else torch.iinfo(tile.dtype).min
+        """Put the least number of their type into these cells."""
+        least = (torch.finfo if tile.is_floating_point() else torch.iinfo)(tile.dtype).min
         if tile.device.type == "cpu":
             tile.numpy()[self.row, self.column] = least  # sooner done than by PyTorch
         else:

@@ -16,7 +16,7 @@ from reid.evaluation.ranking.rounding import sampled
 from reid.evaluation.ranking.scores import Floats, Rows, first_copies, pair_scores, row_norms
 
 _NUMBERS = 2**19  # of rows that are at hand in float64 at a time, 4 MiB
-_HELD = 2**20  # of gallery rows that wait for it
+_HELD = 3 * 2**20  # of gallery rows that wait for it: these meet all queries at once
 _WIDER = 2  # so many blocks at a time while all matches are scored: each meets all queries
 
 
@@ -55,6 +55,13 @@ class Matches:
             self._score()
             self._sort()
 
+    def again(self, frame: Frame) -> None:
+        """Score all matches anew, in a frame that differs in the arithmetic of pairs only; and forget what was counted."""
+        self.frame = frame
+        self.slack[:] = self.counted[:] = self.passing[:] = 0
+        self._score()
+        self._sort()
+
     def owner(self) -> Ints:
         """[M] the active query of each match."""
         return np.repeat(np.arange(len(self.queries)), np.diff(self.starts))
@@ -74,7 +81,7 @@ class Matches:
         """The float32 rows of some active queries."""
         return self._query_rows(self.queries[a], self._blocks.device)
 
-    def norms_of(self, gallery: Ints) -> Tensor | None:
+    def norms_of(self, gallery: Ints | slice) -> Tensor | None:
         """[n] float64, the norms of these gallery rows as they come, if all are known."""
         norms = self._row_norms[gallery]
         return None if np.isnan(norms).any() else torch.from_numpy(norms).to(self._blocks.device)
@@ -99,10 +106,13 @@ class Matches:
         slack = self._slack(a, y.norm.cpu().numpy()[j], torch.float32)
         return np.where(np.isinf(slack), 0, scores), slack
 
-    def in_float64(self, a: Ints, rows: Tensor, j: Ints) -> tuple[Floats, Floats]:
-        """The same in float64, of float32 rows [m, D]; only those of ``j`` are looked at."""
+    def in_float64(self, a: Ints, rows: Tensor, j: Ints, norms: Tensor | None = None) -> tuple[Floats, Floats]:
+        """The same in float64, of float32 rows [m, D] whose norms may be known; only those of ``j`` are looked at."""
         used, column = places(j)
-        y = self.frame.centred(rows if len(used) == len(rows) else rows[torch.from_numpy(used).to(rows.device)])
+        if len(used) < len(rows):
+            which = torch.from_numpy(used).to(rows.device)
+            rows, norms = rows[which], None if norms is None else norms[which]
+        y = self.frame.centred(rows, norms=norms)
         norm = torch.linalg.vector_norm(y, dim=1).cpu().numpy()[column]
         scores = self._products(a, y, column)
         if self.frame.distance == "euclidean":
@@ -112,22 +122,22 @@ class Matches:
     def scores_of(self, a: Ints, j: Ints) -> tuple[Floats, Floats]:
         """The same of active queries and gallery indices in any order, in one pass over the gallery."""
         scores, slack = np.empty(len(a)), np.empty(len(a))
-        held: list[tuple[Tensor, Ints, Ints]] = []  # rows, pairs, which of the rows each has
+        held: list[tuple[Tensor, Ints, Ints, Ints]] = []  # rows, their indices, pairs, which of the rows each has
 
         def score() -> None:
-            images = torch.cat([rows for rows, _, _ in held])
-            begins = np.cumsum([0, *(len(rows) for rows, _, _ in held)])
-            which = np.concatenate([these for _, these, _ in held])
-            column = np.concatenate([begin + at for begin, (_, _, at) in zip(begins, held, strict=False)])
+            images, norms = torch.cat([part[0] for part in held]), self.norms_of(np.concatenate([p[1] for p in held]))
+            begins = np.cumsum([0, *(len(part[0]) for part in held)])
+            which = np.concatenate([part[2] for part in held])
+            column = np.concatenate([begin + part[3] for begin, part in zip(begins, held, strict=False)])
             order = np.argsort(a[which], kind="stable")
             which = which[order]
-            scores[which], slack[which] = self.in_float64(a[which], images, column[order])
+            scores[which], slack[which] = self.in_float64(a[which], images, column[order], norms)
             held.clear()
 
         for (first, rows), these in self._in_blocks(a, j):
             used, at = places(j[these] - first)
-            held.append((rows[torch.from_numpy(used).to(rows.device)], these, at))
-            if sum(len(part) for part, _, _ in held) * rows.shape[1] > _HELD:
+            held.append((rows[torch.from_numpy(used).to(rows.device)], first + used, these, at))
+            if sum(len(part[0]) for part in held) * rows.shape[1] > _HELD:
                 score()
         if held:
             score()
@@ -171,7 +181,7 @@ class Matches:
             inner = edges[first : first + len(own) + 1]
             part = slice(inner[0], inner[-1])
             z = self.frame.multipliers(self._query_rows(own, y.device), y.dtype)
-            out[part] = sampled(z, y, inner - inner[0], j[part])
+            out[part] = sampled(z, y, inner - inner[0], j[part], self.frame.most)
         return out * self.frame.factors(self.lengths)[a]
 
     def _query_rows(self, of: Ints, device: torch.device) -> Tensor:
@@ -209,7 +219,8 @@ class Matches:
             scores, slack = self.in_float32(a, short, self.frame.offsets(short)[0], j)
             return None if np.isinf(slack).any() else (scores, slack)
         # cosine: s q^.g^ less the shift, which saves the rows of the frame
-        norms = self.frame.norms(rows)
+        norms = self.norms_of(slice(first, first + len(rows)))
+        norms = self.frame.norms(rows) if norms is None else norms
         self._row_norms[first : first + len(rows)] = norms.cpu().numpy()
         if not bool(usual(norms).all() and usual(torch.from_numpy(self.lengths)).all()):
             return None

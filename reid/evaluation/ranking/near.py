@@ -120,7 +120,7 @@ def count_near(scores: Tensor, gallery: Ints, matches: Matches, a: slice) -> Non
     """Count a tile of negatives for the matches of the active queries ``a``, all of which are defined.
 
     Args:
-        scores: [n, m] float64, by definition; -inf where a cell plays no part. Not what it was afterwards.
+        scores: [n, m] float64, by definition; the least number where a cell plays no part. Not what it was afterwards.
         gallery: [m] the columns' gallery indices, ascending.
         matches: whose ``counted`` grows.
         a: n active queries.

@@ -40,6 +40,8 @@ class Encoded:
     @classmethod
     def join(cls, parts: list[Encoded]) -> Encoded:
         """The encodings of all their rows."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def take(self, rows: Tensor | slice) -> Encoded:
@@ -96,11 +98,16 @@ class Int8:
 class Float32:
     """Single precision: an error of a few hundred roundings."""
 
+    def __init__(self) -> None:
+        self._space = torch.empty(2, 0)  # the same memory every time
+
     def encode(self, rows: Short, share: int = 1) -> Encoded:
         return Encoded(rows.rows, torch.ones(len(rows.rows), device=rows.rows.device), rows.norm, rows.lost)
 
     def tile(self, x: Tensor, y: Tensor) -> Tensor:
-        return product(x, y)
+        if self._space.shape[1] < len(x) * len(y) or self._space.device != x.device:
+            self._space = torch.empty(2, len(x) * len(y), device=x.device)
+        return product(x, y, self._space)
 
     def loss(self, width: int) -> float:
         return ROOM * terms(width) * FLOAT32

@@ -33,21 +33,21 @@ from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
-from reid.evaluation.ranking.block import count_block
+from reid.evaluation.ranking.block import ByRow, BySieve
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame, typical
 from reid.evaluation.ranking.ignored import Blanks
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.near import Near, count_near
-from reid.evaluation.ranking.products import BFloat16, Encoded, Float32, Int8, Product, int8_is_exact, int8_pays
+from reid.evaluation.ranking.products import BFloat16, Float32, Int8, Product, int8_is_exact, int8_pays
 from reid.evaluation.ranking.rounding import bounds_hold, quiet_sampling
 from reid.evaluation.ranking.scores import Distance, Rows
 from reid.evaluation.ranking.settle import Settler
-from reid.evaluation.ranking.sieve import Queries
 
 ROUTES = ("auto", "int8", "bfloat16", "float32")
 _NUMBERS = 2**21  # of a gallery block, 8 MiB in float32
 _WIDEST = 3072  # rows of a block at most
+_CLOSE = 64  # columns of a pair that are summed at once where many cells are close to each match
 _SAMPLE = 512  # rows that show where the gallery lies
 
 
@@ -98,8 +98,8 @@ def match_ranks(
     if frame.tight and distance == "cosine":
         near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy())
     if not _rank(matches, gallery, pairs, near, product, block_rows, patient=route != "auto"):
-        matches = Matches(query, gallery, pairs, replace(frame, pairs=torch.float64), block_rows)
-        _rank(matches, gallery, pairs, near, None, block_rows, patient=True)
+        matches.again(replace(frame, most=_CLOSE))
+        _rank(matches, gallery, pairs, near, None, 2 * block_rows, patient=True)
     return matches.ranks(len(query))
 
 
@@ -120,16 +120,14 @@ def _rank(
         gallery: the rows.
         pairs: whom to ignore.
         near: how a collapsed network's rows are counted.
-        product: the arithmetic of the first product; None counts every row as a whole, in float32.
+        product: the arithmetic of the first product; None counts every row as a whole.
         block_rows: gallery rows at a time.
-        patient: go on where most rows of the first tile have too many cells to be named.
+        patient: go on where a network is weak.
 
     Returns:
         False where it did not go on.
     """
-    frame = matches.frame
-    queries: Queries | None = None  # of a collapsed network nobody asks
-    space = torch.empty(2, min(block_rows, gallery.rows), gallery.width, device=gallery.device)
+    way: BySieve | ByRow | None = None  # a collapsed network needs none
     blanks = Blanks(pairs, matches.queries, gallery.device)
     settler = Settler(matches)
     for first, rows in gallery.blocks(block_rows):
@@ -148,13 +146,12 @@ def _rank(
                 ignored.part(a).blank(tile)
                 count_near(tile, first + kept, matches, a)
             continue
-        if queries is None:
-            parts = ((product or Float32()).encode(frame.short(matches.rows(a))) for a in matches.parts())
-            queries = Queries.of(Encoded.join(list(parts)), matches)
-        if not count_block(matches, settler, blanks, queries, product, part, first + kept, space, patient=patient):
+        if way is None:
+            sides, most = (matches, settler, blanks), min(block_rows, gallery.rows)
+            way = BySieve(*sides, product, most, patient=patient) if product else ByRow(*sides, most)
+        if not way.block(part, first + kept):
             return False
-        patient = True
-    del queries, space  # what follows has needs of its own
+    del way  # what follows has needs of its own
     settler.finish()
     return True
 

@@ -19,7 +19,6 @@ FLOAT32 = 2.0**-24
 ROOM = 1 + 2.0**-6  # for what is of second order, and for norms of float32 rows that are computed in float32
 FINITE = 3e38  # about the largest of float32
 _TERMS = 256  # summed in one product; beyond, the bound on the error costs more than another addition
-_SAMPLED = 512  # likewise for pairs, of which there are fewer
 
 
 def unit_of(dtype: torch.dtype) -> float:
@@ -27,20 +26,29 @@ def unit_of(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps / 2
 
 
-def product(x: Tensor, y: Tensor) -> Tensor:
+def product(x: Tensor, y: Tensor, space: Tensor) -> Tensor:
     """``x @ y.T`` for float32 [n, D] and [m, D], a sum of products of a few columns each: [n, m].
 
-    Every cell is within ``terms(D)`` 2^-24 (1 + 2^-8) |x| |y| of the real number.
+    It lies in ``space``, [2, n * m or more]. Every cell is within ``terms(D)`` 2^-24 (1 + 2^-8) |x| |y| of the real
+    number.
     """
-    total = x[:, :_TERMS] @ y[:, :_TERMS].T
+    total, more = tiles(space, len(x), len(y))
+    torch.mm(x[:, :_TERMS], y[:, :_TERMS].T, out=total)
     for start in range(_TERMS, x.shape[1], _TERMS):
-        total.add_(x[:, start : start + _TERMS] @ y[:, start : start + _TERMS].T)
+        torch.mm(x[:, start : start + _TERMS], y[:, start : start + _TERMS].T, out=more)
+        total.add_(more)
     return total
 
 
-def row_products(x: Tensor, v: Tensor) -> Tensor:
-    """``x @ v`` of float32 [n, D] and [D] in the same way, [n] float64: within ``sampled_terms(D)`` of these units."""
-    width = _part(x.shape[1], _SAMPLED)
+def tiles(space: Tensor, n: int, m: int) -> tuple[Tensor, Tensor]:
+    """Two [n, m] tiles in [2, n * m or more] numbers."""
+    first, second = space[:, : n * m].view(2, n, m)
+    return first, second
+
+
+def row_products(x: Tensor, v: Tensor, most: int) -> Tensor:
+    """``x @ v`` of float32 [n, D] and [D], [n] float64, as exactly as ``sampled``."""
+    width = _part(x.shape[1], most)
     parts = x.view(len(x), -1, width).transpose(0, 1)
     return torch.bmm(parts, v.view(-1, width, 1))[:, :, 0].double().sum(0)
 
@@ -50,13 +58,13 @@ def terms(width: int) -> int:
     return min(width, _TERMS) + math.ceil(width / _TERMS)
 
 
-def sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints) -> Floats:
+def sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints, most: int) -> Floats:
     """z[i].y[j] for the pairs of a compressed sparse row pattern, [len(j)] float64: nothing is gathered.
 
-    Every one is within ``sampled_terms(D)`` units of the arithmetic (1 + 2^-8) |z| |y| of the real number: rows are
-    taken for several short ones, whose products are added in float64.
+    Every one is within ``sampled_terms(..)`` units of the arithmetic (1 + 2^-8) |z| |y| of the real number: float32 rows
+    are taken for several short ones, of ``most`` columns, whose products are added in float64.
     """
-    width = _part(z.shape[1], _SAMPLED)
+    width = _part(z.shape[1], most) if z.dtype == torch.float32 else z.shape[1]
     parts = z.shape[1] // width
     column, begins, place = j, edges, np.arange(len(j))[:, None]
     if parts > 1:
@@ -86,9 +94,9 @@ def quiet_sampling() -> Iterator[None]:
         yield
 
 
-def sampled_terms(width: int) -> int:
+def sampled_terms(width: int, most: int, dtype: torch.dtype = torch.float32) -> int:
     """The roundings that meet in a number of ``sampled``."""
-    return _part(width, _SAMPLED) + 1
+    return (_part(width, most) if dtype == torch.float32 else width) + 1
 
 
 @cache
@@ -108,8 +116,10 @@ def bounds_hold(device: torch.device) -> bool:
     length = torch.linalg.vector_norm(x.double(), dim=1)[:, None] * torch.linalg.vector_norm(y.double(), dim=1)
     for kind, unit in ((torch.float32, FLOAT32), (torch.float64, 2 * FLOAT64)):
         a, b = x.to(device, kind), y.to(device, kind)
-        pairs = sampled(a, b, np.arange(0, 64 * 65, 64), np.tile(np.arange(64), 64)).reshape(64, 64)
-        one_by_one = torch.stack([row_products(a, row) for row in b], dim=1) if kind == torch.float32 else a @ b.T
+        pairs = sampled(a, b, np.arange(0, 64 * 65, 64), np.tile(np.arange(64), 64), width).reshape(64, 64)
+        one_by_one = (
+            torch.stack([row_products(a, row, width) for row in b], dim=1) if kind == torch.float32 else a @ b.T
+        )
         for found in (a @ b.T, torch.from_numpy(pairs), one_by_one):
             if bool(((found.cpu().double() - exact).abs() > (width + 1) * unit * length).any()):
                 return False

@@ -9,7 +9,8 @@ from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.scores import Floats
 
-_OPEN = 2**18  # pairs of a cell and a match kept before the gallery is asked for their rows
+_OPEN = 2**18  # pairs of a cell and a match kept before the gallery is asked for their rows, or
+_EACH = 4  # so many a match
 
 
 class Settler:
@@ -42,11 +43,11 @@ class Settler:
 
     def open(self, a: Ints, j: Ints, low: Ints, high: Ints) -> None:
         """Keep cells that were counted for ``low`` matches and may beat ``high``."""
-        size = np.cumsum(high - low)
-        for part in np.split(np.arange(len(a)), np.flatnonzero(np.diff(size // _OPEN)) + 1):
+        size, most = np.cumsum(high - low), max(_OPEN, _EACH * len(self._matches.gallery))
+        for part in np.split(np.arange(len(a)), np.flatnonzero(np.diff(size // most)) + 1):
             self._open.append((a[part], j[part], low[part], high[part]))
             self._size += int((high - low)[part].sum())
-            if self._size > _OPEN:
+            if self._size > most:
                 self.finish()
 
     def finish(self) -> None:
@@ -56,12 +57,8 @@ class Settler:
         m = self._matches
         a, j, low, high = (np.concatenate(parts) for parts in zip(*self._open, strict=True))
         self._open, self._size = [], 0
-        counts = high - low
-        cell = np.repeat(np.arange(len(a)), counts)
-        match, of_pair = np.unique(
-            np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + (m.starts[a] + low)[cell],
-            return_inverse=True,
-        )
+        cell, of_pair = ranges(m.starts[a] + low, high - low)
+        match, of_pair = np.unique(of_pair, return_inverse=True)
         queries, images = np.append(a, m.owner()[match]), np.append(j, m.gallery[match])
         scores, slack = m.scores_of(queries, images)
         theirs = len(a) + of_pair
@@ -95,3 +92,9 @@ def count_below(
         low = np.where(below, middle + 1, low)
         high = np.where(todo & ~below, middle, high)
     return low - starts
+
+
+def ranges(starts: Ints, lengths: Ints) -> tuple[Ints, Ints]:
+    """(which range, number) for every number of the ranges that begin at ``starts``."""
+    owner = np.repeat(np.arange(len(starts)), lengths)
+    return owner, np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths) + starts[owner]

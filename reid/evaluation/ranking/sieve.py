@@ -13,12 +13,12 @@ from reid.evaluation.ranking.frame import Short
 from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.products import Encoded, Product
-from reid.evaluation.ranking.rounding import FINITE, ROOM, down
+from reid.evaluation.ranking.rounding import FINITE, down
 
 GROUP = 32  # columns that are looked at as one
 _MANY = 0.5  # of a row's groups: one that has cells in more is counted as a whole, which then is the cheaper way
 _WORTH = 16  # such rows at least
-_FLOAT32 = 2.0**-20  # sixteen roundings of a tile's numbers, as a fraction of the largest
+_FLOAT32 = 2.0**-22  # four roundings of a tile's numbers, as a fraction of the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +100,7 @@ class Error:
     @classmethod
     def of(cls, product: Product, y: Columns) -> Error:
         far = y.encoded.norm + y.encoded.error
-        share = ROOM * product.loss(y.encoded.code.shape[1]) + _FLOAT32
+        share = product.loss(y.encoded.code.shape[1]) + _FLOAT32
         return cls(y.encoded.error + share * far, (1 + share) * far, _FLOAT32 * y.offset.abs() + y.doubt)
 
     def rows(self, x: Encoded) -> Tensor:

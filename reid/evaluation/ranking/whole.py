@@ -1,4 +1,8 @@
-"""Rows of a tile that have too many cells near their matches to name each: they are counted by sorting."""
+"""Rows of a tile that have too many cells near their matches to name each: they are counted by sorting.
+
+What is sorted tells where it stood: the last digits of every score say which few columns it is from, so that the rare
+cell that is too close to a match is found again without looking through its row.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,14 @@ from reid.evaluation.labels import Ints
 from reid.evaluation.ranking.ignored import Ignored
 from reid.evaluation.ranking.matches import Matches
 from reid.evaluation.ranking.products import Encoded, Float32
-from reid.evaluation.ranking.rounding import FINITE, down, up
-from reid.evaluation.ranking.settle import count_below
+from reid.evaluation.ranking.rounding import FINITE, down, product, tiles, up
+from reid.evaluation.ranking.scores import Floats
+from reid.evaluation.ranking.settle import count_below, ranges
 from reid.evaluation.ranking.sieve import Columns, Error
 
-_CELLS = 2**18  # looked through for the open ones at a time
+_TOGETHER = 8  # columns that have one mark
+_NUMBERS = 2**18  # compared at a time, to find the open cells
+_MARK = 2.0**-100  # more than what a mark adds to zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,21 +31,61 @@ class Rows:
     """What is counted.
 
     Attributes:
-        tile: [n, m] float32, scores in the frame, ignored cells blank.
-        doubt: [n] float64: how far a cell of the row may be off.
+        keys: [n, m] float32, scores in the frame whose last bits are the marks of their columns; an ignored cell's is
+            below every limit.
+        ascending: [n, m] the keys of every row in order.
+        doubt: [n] float64: how far a score may be off.
+        spoilt: how far a key is from its score at most, as a share of that.
     """
 
-    tile: Tensor
+    keys: Tensor
+    ascending: Tensor
     doubt: Tensor
+    spoilt: float
 
     @classmethod
-    def of(cls, x: Encoded, y: Columns, ignored: Ignored, tile: Tensor | None = None) -> Rows:
-        """Of n queries and m gallery rows, both encoded for float32; ``tile`` is their product if it is at hand."""
-        if tile is None:
-            tile = Float32().tile(x.code, y.encoded.code)
-        tile.add_(y.offset.float())
-        ignored.blank(tile)
-        return cls(tile, Error.of(Float32(), y).rows(x))
+    def of(cls, x: Encoded, y: Columns, ignored: Ignored, space: Tensor, tile: Tensor | None = None) -> Rows:
+        """Of n queries and m gallery rows, both encoded for float32.
+
+        ``space`` is [2, n * m or more] float32; ``tile`` is the product, not as it was afterwards, if it is at hand.
+        """
+        keys, other = tiles(space, len(x.code), len(y.encoded.code))
+        keys = product(x.code, y.encoded.code, space) if tile is None else keys.copy_(tile)
+        keys.add_(y.offset.float())
+        ignored.blank(keys)
+        marks = torch.arange(keys.shape[1], dtype=torch.int32, device=keys.device) // _TOGETHER
+        bits = _bits(keys.shape[1])
+        keys.view(torch.int32).bitwise_and_(-(2**bits)).bitwise_or_(marks)
+        return cls(keys, _sorted(keys, other), Error.of(Float32(), y).rows(x), 2.0 ** (bits - 23))
+
+    def limits(self, scores: Floats, slack: Floats) -> tuple[Tensor, Tensor]:
+        """(keys from which a cell may beat matches, and from which it surely does), [n, k] float32 both.
+
+        The ``scores`` of the matches are [n, k] float64, and off by ``slack`` [n] float64 at most.
+        """
+        doubt = (self.doubt.cpu().numpy() + slack)[:, None]
+        low, high = scores - doubt, scores + doubt
+        low, high = low - self.spoilt * np.abs(low) - _MARK, high + self.spoilt * np.abs(high) + _MARK
+        limits = down(torch.from_numpy(low)), up(torch.from_numpy(high))
+        below, above = (limit.clamp_(min=-FINITE).to(self.keys.device) for limit in limits)
+        return below, above
+
+    def columns(self, row: Ints, keys: Tensor) -> tuple[Ints, Ints]:
+        """(number of the key, column) of the cells in these rows that have these keys; [n] both."""
+        found = [(row[:0], row[:0])]
+        near = torch.arange(_TOGETHER, device=keys.device)
+        for start in range(0, len(row), _NUMBERS // _TOGETHER):
+            part = slice(start, start + _NUMBERS // _TOGETHER)
+            mark = keys[part].view(torch.int32).bitwise_and(2 ** _bits(self.keys.shape[1]) - 1)
+            column = mark.long()[:, None] * _TOGETHER + near
+            column = torch.where(column < self.keys.shape[1], column, column[:, :1])  # which has a twin then
+            at = torch.from_numpy(row[part]).to(keys.device)[:, None]
+            hit = self.keys[at, column] == keys[part, None]
+            hit[:, 1:] &= column[:, 1:] != column[:, :1]
+            which, place = torch.nonzero(hit, as_tuple=True)
+            found.append((start + which.cpu().numpy(), column[which, place].cpu().numpy()))
+        which, columns = (np.concatenate(values) for values in zip(*found, strict=True))
+        return which, columns
 
 
 def count(rows: Rows, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints, Ints]:
@@ -52,47 +99,47 @@ def count(rows: Rows, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints,
     Returns:
         (active query, column, how many of its worst matches it is counted for, how many it may beat) of each such cell.
     """
-    tile = rows.tile
-    doubt = rows.doubt.cpu().numpy() + matches.slack[active]
-    # the matches of a row, and where a cell must be to be surely above each, or perhaps
     starts, counts = matches.starts[active], np.diff(matches.starts)[active]
     number = np.arange(counts.max())
     there = number < counts[:, None]
     slot = (starts[:, None] + number)[there]
-    scores = np.full(there.shape, np.inf)
+    scores = np.full(there.shape, FINITE)
     scores[there] = matches.scores[slot]
-    low = down(torch.from_numpy(scores - doubt[:, None])).clamp_(min=-FINITE).to(tile.device)
-    high = up(torch.from_numpy(scores + doubt[:, None])).clamp_(min=-FINITE).to(tile.device)
-    ascending = _sorted(tile)
-    surely, perhaps = (tile.shape[1] - torch.searchsorted(ascending, limit).cpu().numpy() for limit in (high, low))
-    matches.counted[slot] += surely[there]
-    row, column = _between(tile, low, high, *np.nonzero(there & (perhaps > surely)))
-    values = tile[torch.from_numpy(row).to(tile.device), torch.from_numpy(column).to(tile.device)].cpu().numpy()
+    low, high = rows.limits(scores, matches.slack[active])
+    begin, end = (torch.searchsorted(rows.ascending, limit).cpu().numpy()[there] for limit in (low, high))
+    width = rows.keys.shape[1]
+    matches.counted[slot] += width - end
+    row, keys = _between(rows.ascending, np.nonzero(there)[0], begin, end)
+    which, column = rows.columns(row, keys)
+    row, of_cell = row[which], keys.cpu().numpy()[which]
     begin, end = row * len(number), (row + 1) * len(number)
     surely, perhaps = (
-        count_below(limit.ravel().cpu().numpy(), begin, end, values, strict=False) for limit in (high, low)
+        count_below(limit.ravel().cpu().numpy(), begin, end, of_cell, strict=False) for limit in (high, low)
     )
     return active[row], column, surely, perhaps
 
 
-def _between(tile: Tensor, low: Tensor, high: Tensor, row: Ints, match: Ints) -> tuple[Ints, Ints]:
-    """The cells that lie between the limits of the row's matches, each once; rows ascending."""
-    begins, ends = low.cpu().numpy()[row, match], high.cpu().numpy()[row, match]
-    # both ascend with the match; what overlaps is one interval
-    apart = np.ones(len(row) + 1, dtype=np.bool_)
-    apart[1:-1] = (row[1:] != row[:-1]) | (begins[1:] > ends[:-1])
-    row, begins, ends = row[apart[:-1]], begins[apart[:-1]], ends[apart[1:]]
-    step = max(1, _CELLS // tile.shape[1])
-    found = [row[:0]]
-    for start in range(0, len(row), step):
-        part = slice(start, start + step)
-        cells = tile[torch.from_numpy(row[part]).to(tile.device)].cpu().numpy()  # NumPy compares the faster
-        inside = (cells >= begins[part, None]) & (cells < ends[part, None])
-        which, column = np.divmod(np.flatnonzero(inside), tile.shape[1])
-        found.append(row[start + which] * tile.shape[1] + column)
-    return np.divmod(np.sort(np.concatenate(found)), tile.shape[1])
+def _between(ascending: Tensor, row: Ints, begin: Ints, end: Ints) -> tuple[Ints, Tensor]:
+    """(row, key) of what lies between places begin and end of some row, each once; both ascend within a row."""
+    open_ = np.flatnonzero(begin < end)
+    row, begin, end = row[open_], begin[open_], end[open_]
+    begin[1:] = np.where(row[1:] == row[:-1], np.maximum(begin[1:], end[:-1]), begin[1:])  # where they overlap
+    which, place = ranges(row * ascending.shape[1] + begin, end - begin)
+    row, keys = row[which], ascending.view(-1)[torch.from_numpy(place).to(ascending.device)]
+    again = (row[1:] == row[:-1]) & (keys[1:] == keys[:-1]).cpu().numpy()
+    once = np.append(True, ~again) if len(row) else again
+    return row[once], keys[torch.from_numpy(once).to(keys.device)]
 
 
-def _sorted(tile: Tensor) -> Tensor:
-    """Every row in ascending order; NumPy sorts ten times as fast as PyTorch."""
-    return torch.from_numpy(np.sort(tile.numpy(), axis=1)) if tile.device.type == "cpu" else tile.sort(dim=1).values
+def _bits(width: int) -> int:
+    """What it takes to tell which columns a key is from."""
+    return int((width - 1) // _TOGETHER).bit_length()
+
+
+def _sorted(tile: Tensor, out: Tensor) -> Tensor:
+    """Every row in ascending order, put into ``out`` of that shape; NumPy sorts ten times as fast as PyTorch."""
+    out.copy_(tile)
+    if tile.device.type != "cpu":
+        return torch.sort(out, dim=1).values
+    out.numpy().sort(axis=1)
+    return out
