@@ -106,13 +106,18 @@ class Matches:
         slack = self._slack(a, y.norm.cpu().numpy()[j], torch.float32)
         return np.where(np.isinf(slack), 0, scores), slack
 
-    def in_float64(self, a: Ints, rows: Tensor, j: Ints, norms: Tensor | None = None) -> tuple[Floats, Floats]:
-        """The same in float64, of float32 rows [m, D] whose norms may be known; only those of ``j`` are looked at."""
+    def in_float64(
+        self, a: Ints, rows: Tensor, j: Ints, norms: Tensor | None = None, space: Tensor | None = None
+    ) -> tuple[Floats, Floats]:
+        """The same in float64, of float32 rows [m, D] whose norms may be known; only those of ``j`` are looked at.
+
+        ``space`` is [m or more, D] float64 to work in.
+        """
         used, column = places(j)
         if len(used) < len(rows):
             which = torch.from_numpy(used).to(rows.device)
             rows, norms = rows[which], None if norms is None else norms[which]
-        y = self.frame.centred(rows, norms=norms)
+        y = self.frame.centred(rows, norms=norms, out=None if space is None else space[: len(rows)])
         norm = torch.linalg.vector_norm(y, dim=1).cpu().numpy()[column]
         scores = self._products(a, y, column)
         if self.frame.distance == "euclidean":
@@ -123,6 +128,9 @@ class Matches:
         """The same of active queries and gallery indices in any order, in one pass over the gallery."""
         scores, slack = np.empty(len(a)), np.empty(len(a))
         held: list[tuple[Tensor, Ints, Ints, Ints]] = []  # rows, their indices, pairs, which of the rows each has
+        width, device = self._blocks.width, self._blocks.device
+        most = min(_HELD // width + self._size, self._blocks.rows)
+        space = torch.empty(most, width, dtype=torch.float64, device=device)  # the same memory every time
 
         def score() -> None:
             images, norms = torch.cat([part[0] for part in held]), self.norms_of(np.concatenate([p[1] for p in held]))
@@ -131,13 +139,13 @@ class Matches:
             column = np.concatenate([begin + part[3] for begin, part in zip(begins, held, strict=False)])
             order = np.argsort(a[which], kind="stable")
             which = which[order]
-            scores[which], slack[which] = self.in_float64(a[which], images, column[order], norms)
+            scores[which], slack[which] = self.in_float64(a[which], images, column[order], norms, space)
             held.clear()
 
         for (first, rows), these in self._in_blocks(a, j):
             used, at = places(j[these] - first)
             held.append((rows[torch.from_numpy(used).to(rows.device)], first + used, these, at))
-            if sum(len(part[0]) for part in held) * rows.shape[1] > _HELD:
+            if sum(len(part[0]) for part in held) * width > _HELD:
                 score()
         if held:
             score()
