@@ -12,7 +12,7 @@ import torch
 from reference.cases import KINDS, features_of
 
 from reid.evaluation.inputs import check_inputs
-from reid.evaluation.ranking import block, frame, matches, ranks, rounding, settle, sieve, whole
+from reid.evaluation.ranking import block, frame, matches, rounding, settle, sieve, whole
 from reid.evaluation.ranking.products import int8_is_exact
 from reid.evaluation.ranking.ranks import match_ranks
 
@@ -29,8 +29,9 @@ SIZES = [
     (matches, "_NUMBERS", [2**6, 2**19]),
     (matches, "_HELD", [2**6, 2**20]),
     (rounding, "_TERMS", [4, 256]),
-    (frame, "_PAIRS", [4, 512]),
-    (ranks, "_CLOSE", [4, 64]),
+    (frame, "_SUMMED", [4, 512]),
+    (matches, "_MATCH", [4, 64]),
+    (matches, "_CELL", [4, 512]),
     (settle, "_OPEN", [2**11, 2**18]),
     (settle, "_EACH", [0, 4]),
     (whole, "_NUMBERS", [2**6, 2**18]),

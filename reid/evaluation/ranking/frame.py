@@ -14,7 +14,7 @@ from reid.evaluation.ranking.scores import Distance, Floats, row_norms
 
 _TIGHT = 2.0**-12  # a gallery this narrow about its mean, as a fraction of its norms, asks for norms without rounding
 _NARROW = 2.0**-5  # likewise for pairs in float64 at once
-_PAIRS = 512  # columns; beyond, the bound on a sum's error costs more than another addition
+_SUMMED = 512  # columns of an offset that are summed at once
 _LONG, _SHORT = 2.0**60, 2.0**-30  # between these lengths float32 neither overflows nor loses its smallest numbers
 _NUMBERS = 2**19  # worked on at a time: they stay in the processor's cache
 _TINY = 2.0**-60  # its square is more than what is lost below the smallest float32 numbers, and so are products with it
@@ -62,7 +62,6 @@ class Frame:
     scale: float
     tight: bool  # too much so for float32 until the mean is gone
     pairs: torch.dtype  # the arithmetic in which single pairs are scored first
-    most: int  # columns of a pair that are summed at once in float32
 
     @classmethod
     def of(cls, sample: Tensor, distance: Distance) -> Frame:
@@ -76,7 +75,7 @@ class Frame:
             scale = min(scale, 2.0**54)  # unit rows are no closer in float64; s m stays within float32
         tight = spread < _TIGHT * typical or not 1 / _LONG < scale < _LONG
         pairs = torch.float64 if tight or spread < _NARROW * typical else torch.float32
-        return cls(distance, mean, scale, tight, pairs, _PAIRS)
+        return cls(distance, mean, scale, tight, pairs)
 
     def norms(self, rows: Tensor) -> Tensor:
         """[n] float64, of float32 rows as they come."""
@@ -132,13 +131,13 @@ class Frame:
             c = torch.linalg.vector_norm(y.rows, dim=1, dtype=torch.float64).square() / -2
             return c, ROOM * y.norm * y.lost + FLOAT64 * len(self.mean) * y.norm.square()
         length = self.scale * float(torch.linalg.vector_norm(self.mean))
-        c = row_products(y.rows, (self.mean * self.scale).float(), self.most)
-        return c, ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean), self.most) * y.norm)
+        c = row_products(y.rows, (self.mean * self.scale).float(), _SUMMED)
+        return c, ROOM * length * (y.lost + FLOAT32 * sampled_terms(len(self.mean), _SUMMED) * y.norm)
 
     def order(self, rows: Tensor, norms: Tensor | None) -> Tensor:
         """[n] such that the offsets of these rows, whose ``norms`` may be known, ascend or nearly so."""
         norms = torch.linalg.vector_norm(rows, dim=1) if norms is None else norms
-        along = row_products(rows, self.mean.float(), self.most)
+        along = row_products(rows, self.mean.float(), _SUMMED)
         return torch.argsort(along / norms if self.distance == "cosine" else 2 * along - norms.square())
 
     def lengths(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,7 +157,9 @@ class Frame:
             return np.ones_like(norms)
         return np.divide(self.scale, norms, out=np.zeros_like(norms), where=norms > 0)
 
-    def slack(self, norms: Tensor, x_norm: Tensor, y_norm: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    def slack(
+        self, norms: Tensor, x_norm: Tensor, y_norm: Tensor, dtype: torch.dtype = torch.float64, most: int = 1
+    ) -> Tensor:
         """How far f z.y (and c) in an arithmetic may lie from the defined score (shift, scale and factor applied).
 
         |x| and |y| are [...] float64, or bounds on them, ``norms`` those of the queries as they come.
@@ -173,7 +174,7 @@ class Frame:
 
         Here D is what is left of it by ``rounding.sampled``.
         """
-        width, u, terms = len(self.mean), unit_of(dtype), sampled_terms(len(self.mean), self.most, dtype)
+        width, u, terms = len(self.mean), unit_of(dtype), sampled_terms(len(self.mean), most, dtype)
         if self.distance == "cosine":
             norm = 2 if self.tight else width / 2 + 2
             factor = 0 if self.tight and dtype != torch.float64 else 2 * u

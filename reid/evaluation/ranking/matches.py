@@ -15,6 +15,7 @@ from reid.evaluation.ranking.frame import Frame, Short, usual
 from reid.evaluation.ranking.rounding import sampled
 from reid.evaluation.ranking.scores import Floats, Rows, first_copies, pair_scores, row_norms
 
+_MATCH, _CELL = 64, 512  # columns of a pair that are summed at once in float32: a match meets many cells
 _NUMBERS = 2**19  # of rows that are at hand in float64 at a time, 4 MiB
 _HELD = 3 * 2**20  # of gallery rows that wait for it: these meet all queries at once
 _WIDER = 2  # so many blocks at a time while all matches are scored: each meets all queries
@@ -55,13 +56,6 @@ class Matches:
             self._score()
             self._sort()
 
-    def again(self, frame: Frame) -> None:
-        """Score all matches anew, in a frame that differs in the arithmetic of pairs only; and forget what was counted."""
-        self.frame = frame
-        self.slack[:] = self.counted[:] = self.passing[:] = 0
-        self._score()
-        self._sort()
-
     def owner(self) -> Ints:
         """[M] the active query of each match."""
         return np.repeat(np.arange(len(self.queries)), np.diff(self.starts))
@@ -81,7 +75,7 @@ class Matches:
         """The float32 rows of some active queries."""
         return self._query_rows(self.queries[a], self._blocks.device)
 
-    def norms_of(self, gallery: Ints | slice) -> Tensor | None:
+    def norms_of(self, gallery: Ints) -> Tensor | None:
         """[n] float64, the norms of these gallery rows as they come, if all are known."""
         norms = self._row_norms[gallery]
         return None if np.isnan(norms).any() else torch.from_numpy(norms).to(self._blocks.device)
@@ -91,7 +85,7 @@ class Matches:
         size = max(1, _NUMBERS // self.query.shape[1])
         return (slice(start, start + size) for start in range(0, len(self.queries), size))
 
-    def in_float32(self, a: Ints, y: Short, c: Tensor, j: Ints) -> tuple[Floats, Floats]:
+    def in_float32(self, a: Ints, y: Short, c: Tensor, j: Ints, *, fine: bool = False) -> tuple[Floats, Floats]:
         """(scores in the frame, how far they may be off) of pairs, [n] float64, in float32.
 
         Args:
@@ -99,11 +93,13 @@ class Matches:
             y: m gallery rows.
             c: [m] float64, their offsets.
             j: [n] rows of ``y``, no pair twice.
+            fine: exactly, which takes longer.
         """
-        scores = self._products(a, y.rows, j)
+        most = _MATCH if fine else _CELL
+        scores = self._products(a, y.rows, j, most)
         if self.frame.distance == "euclidean":
             scores += c.cpu().numpy()[j]
-        slack = self._slack(a, y.norm.cpu().numpy()[j], torch.float32)
+        slack = self._slack(a, y.norm.cpu().numpy()[j], torch.float32, most)
         return np.where(np.isinf(slack), 0, scores), slack
 
     def in_float64(
@@ -119,10 +115,10 @@ class Matches:
             rows, norms = rows[which], None if norms is None else norms[which]
         y = self.frame.centred(rows, norms=norms, out=None if space is None else space[: len(rows)])
         norm = torch.linalg.vector_norm(y, dim=1).cpu().numpy()[column]
-        scores = self._products(a, y, column)
+        scores = self._products(a, y, column, y.shape[1])
         if self.frame.distance == "euclidean":
             scores -= np.square(norm) / 2
-        return scores, self._slack(a, norm, torch.float64)
+        return scores, self._slack(a, norm, torch.float64, y.shape[1])
 
     def scores_of(self, a: Ints, j: Ints) -> tuple[Floats, Floats]:
         """The same of active queries and gallery indices in any order, in one pass over the gallery."""
@@ -175,7 +171,7 @@ class Matches:
         self._norms[new] = row_norms(self.query, new)
         return self._norms
 
-    def _products(self, a: Ints, y: Tensor, j: Ints) -> Floats:
+    def _products(self, a: Ints, y: Tensor, j: Ints, most: int) -> Floats:
         """F z.y of pairs, in y's arithmetic; see ``frame``."""
         out, i = np.empty(len(a)), self.queries[a]
         used, place = places(i)
@@ -189,16 +185,16 @@ class Matches:
             inner = edges[first : first + len(own) + 1]
             part = slice(inner[0], inner[-1])
             z = self.frame.multipliers(self._query_rows(own, y.device), y.dtype)
-            out[part] = sampled(z, y, inner - inner[0], j[part], self.frame.most)
+            out[part] = sampled(z, y, inner - inner[0], j[part], most)
         return out * self.frame.factors(self.lengths)[a]
 
     def _query_rows(self, of: Ints, device: torch.device) -> Tensor:
         together = len(of) and of[-1] - of[0] + 1 == len(of)  # then nothing is copied
         return torch.from_numpy(self.query[of[0] : of[-1] + 1] if together else self.query[of]).to(device)
 
-    def _slack(self, a: Ints, norm: Floats, dtype: torch.dtype) -> Floats:
+    def _slack(self, a: Ints, norm: Floats, dtype: torch.dtype, most: int) -> Floats:
         lengths, norms, of_y = (torch.from_numpy(values) for values in (self.lengths[a], self.norms[a], norm))
-        return self.frame.slack(lengths, norms, of_y, dtype).numpy()
+        return self.frame.slack(lengths, norms, of_y, dtype, most).numpy()
 
     def _score(self) -> None:
         for part in self.parts():
@@ -224,16 +220,15 @@ class Matches:
         """``in_float32`` of rows as they come, or None where float32 is too short for them."""
         if shift is None:
             short = self.frame.short(rows)
-            scores, slack = self.in_float32(a, short, self.frame.offsets(short)[0], j)
+            scores, slack = self.in_float32(a, short, self.frame.offsets(short)[0], j, fine=True)
             return None if np.isinf(slack).any() else (scores, slack)
         # cosine: s q^.g^ less the shift, which saves the rows of the frame
-        norms = self.norms_of(slice(first, first + len(rows)))
-        norms = self.frame.norms(rows) if norms is None else norms
+        norms = self.frame.norms(rows)
         self._row_norms[first : first + len(rows)] = norms.cpu().numpy()
         if not bool(usual(norms).all() and usual(torch.from_numpy(self.lengths)).all()):
             return None
-        slack = self._slack(a, np.full(len(a), self.frame.scale), torch.float32)
-        return self._products(a, rows, j) * self.frame.factors(norms.cpu().numpy())[j] - shift[a], slack
+        slack = self._slack(a, np.full(len(a), self.frame.scale), torch.float32, _MATCH)
+        return self._products(a, rows, j, _MATCH) * self.frame.factors(norms.cpu().numpy())[j] - shift[a], slack
 
     def _sort(self) -> None:
         """Put the worst first; what is close in float64, or by definition, and a tie's higher index first."""

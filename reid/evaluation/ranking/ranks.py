@@ -23,8 +23,6 @@ What is kept is a count for each match, a norm for each gallery row, and the cel
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -47,7 +45,6 @@ from reid.evaluation.ranking.settle import Settler
 ROUTES = ("auto", "int8", "bfloat16", "float32")
 _NUMBERS = 2**21  # of a gallery block, 8 MiB in float32
 _WIDEST = 3072  # rows of a block at most
-_CLOSE = 64  # columns of a pair that are summed at once where many cells are close to each match
 _SAMPLE = 512  # rows that show where the gallery lies
 
 
@@ -97,9 +94,7 @@ def match_ranks(
     near = None
     if frame.tight and distance == "cosine":
         near = Near(query[matches.queries], sample.double().mean(0).float().cpu().numpy())
-    if not _rank(matches, gallery, pairs, near, product, block_rows, patient=route != "auto"):
-        matches.again(replace(frame, most=_CLOSE))
-        _rank(matches, gallery, pairs, near, None, 2 * block_rows, patient=True)
+    _rank(matches, gallery, pairs, near, product, block_rows, patient=route != "auto")
     return matches.ranks(len(query))
 
 
@@ -108,11 +103,11 @@ def _rank(
     gallery: Gallery,
     pairs: Pairs,
     near: Near | None,
-    product: Product | None,
+    product: Product,
     block_rows: int,
     *,
     patient: bool,
-) -> bool:
+) -> None:
     """Count for every match the negatives above it.
 
     Args:
@@ -120,16 +115,14 @@ def _rank(
         gallery: the rows.
         pairs: whom to ignore.
         near: how a collapsed network's rows are counted.
-        product: the arithmetic of the first product; None counts every row as a whole.
+        product: the arithmetic of the first product.
         block_rows: gallery rows at a time.
-        patient: go on where a network is weak.
-
-    Returns:
-        False where it did not go on.
+        patient: keep to this product even if the network is weak.
     """
     way: BySieve | ByRow | None = None  # a collapsed network needs none
     blanks = Blanks(pairs, matches.queries, gallery.device)
     settler = Settler(matches)
+    sides, most = (matches, settler, blanks), min(block_rows, gallery.rows)
     for first, rows in gallery.blocks(block_rows):
         kept = np.flatnonzero(~pairs.left_out[first : first + len(rows)])
         part = rows if len(kept) == len(rows) else rows[torch.from_numpy(kept).to(rows.device)]
@@ -146,14 +139,12 @@ def _rank(
                 ignored.part(a).blank(tile)
                 count_near(tile, first + kept, matches, a)
             continue
-        if way is None:
-            sides, most = (matches, settler, blanks), min(block_rows, gallery.rows)
-            way = BySieve(*sides, product, most, patient=patient) if product else ByRow(*sides, most)
+        way = way or BySieve(*sides, product, most, patient=patient)
         if not way.block(part, first + kept):
-            return False
+            way = ByRow(*sides, most)
+            way.block(part, first + kept)
     del way  # what follows has needs of its own
     settler.finish()
-    return True
 
 
 def _product(route: str, width: int, device: torch.device) -> Product:

@@ -84,8 +84,8 @@ class Rows:
             hit[:, 1:] &= column[:, 1:] != column[:, :1]
             which, place = torch.nonzero(hit, as_tuple=True)
             found.append((start + which.cpu().numpy(), column[which, place].cpu().numpy()))
-        which, columns = (np.concatenate(values) for values in zip(*found, strict=True))
-        return which, columns
+        numbers, columns = (np.concatenate(values) for values in zip(*found, strict=True))
+        return numbers, columns
 
 
 def count(rows: Rows, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints, Ints]:
