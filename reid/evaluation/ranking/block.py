@@ -110,8 +110,8 @@ class ByRow:
 
 
 def _queries(matches: Matches, product: Product) -> Queries:
-    parts = [product.encode(matches.frame.short(matches.rows(a))) for a in matches.parts()]
-    return Queries.of(Encoded.join(parts), matches)
+    parts = (product.encode(matches.frame.short(matches.rows(a))) for a in matches.parts())
+    return Queries.of(Encoded.join(parts, len(matches.queries)), matches)
 
 
 def _columns(matches: Matches, product: Product, rows: Tensor, norms: Tensor | None, space: Tensor) -> Columns:
@@ -119,8 +119,8 @@ def _columns(matches: Matches, product: Product, rows: Tensor, norms: Tensor | N
     frame = matches.frame
     short = frame.short(rows, norms, space[: len(rows)])
     size = len(rows) if isinstance(product, Float32) else max(1, _PART // rows.shape[1] // GROUP) * GROUP
-    parts = [short.take(slice(start, start + size)) for start in range(0, len(rows), size)]
-    encoded = Encoded.join([product.encode(part, GROUP) for part in parts])
+    parts = (short.take(slice(start, start + size)) for start in range(0, len(rows), size))
+    encoded = Encoded.join((product.encode(part, GROUP) for part in parts), len(rows))
     offset, doubt = frame.offsets(short)
     return Columns(short, encoded, offset, doubt + frame.slack(*(torch.zeros_like(short.norm),) * 2, short.norm))
 

@@ -81,8 +81,7 @@ class Frame:
         """[n] float64, of float32 rows as they come."""
         if self.tight:
             return torch.from_numpy(row_norms(rows.cpu().numpy(), np.arange(len(rows)))).to(rows.device)
-        parts = rows.split(max(1, _NUMBERS // rows.shape[1]))
-        return torch.cat([torch.linalg.vector_norm(part, dim=1, dtype=torch.float64) for part in parts])
+        return _lengths(rows)
 
     def centred(
         self, rows: Tensor, dtype: torch.dtype = torch.float64, norms: Tensor | None = None, out: Tensor | None = None
@@ -128,7 +127,7 @@ class Frame:
     def offsets(self, y: Short) -> tuple[Tensor, Tensor]:
         """(c, how far it may be off), both [n] float64."""
         if self.distance == "euclidean":
-            c = torch.linalg.vector_norm(y.rows, dim=1, dtype=torch.float64).square() / -2
+            c = _lengths(y.rows).square_().div_(-2)
             return c, ROOM * y.norm * y.lost + FLOAT64 * len(self.mean) * y.norm.square()
         length = self.scale * float(torch.linalg.vector_norm(self.mean))
         c = row_products(y.rows, (self.mean * self.scale).float(), _SUMMED)
@@ -142,7 +141,7 @@ class Frame:
 
     def lengths(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """(their norms as they come, at least |x|), both [n] float64, of float32 queries."""
-        norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        norms = _lengths(rows)
         if self.distance == "cosine":
             return norms, torch.full_like(norms, self.scale * (1 + float(torch.linalg.vector_norm(self.mean))) * ROOM)
         return norms, torch.linalg.vector_norm(self.centred(rows), dim=1) * ROOM
@@ -194,6 +193,14 @@ def typical(sample: Tensor, distance: Distance) -> Tensor:
     rows = _directions(sample, distance)
     away = torch.linalg.vector_norm(rows - rows.mean(0), dim=1)
     return sample[away <= away.median()]
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    """[n] float64 lengths of float32 rows, some at a time: PyTorch copies them to float64."""
+    lengths = torch.empty(len(rows), dtype=torch.float64, device=rows.device)
+    for part, to in zip(*(values.split(max(1, _NUMBERS // rows.shape[1])) for values in (rows, lengths)), strict=True):
+        torch.linalg.vector_norm(part, dim=1, dtype=torch.float64, out=to)
+    return lengths
 
 
 def _directions(rows: Tensor, distance: Distance) -> Tensor:

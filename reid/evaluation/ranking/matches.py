@@ -17,7 +17,7 @@ from reid.evaluation.ranking.scores import Floats, Rows, first_copies, pair_scor
 
 _MATCH, _CELL = 64, 512  # columns of a pair that are summed at once in float32: a match meets many cells
 _NUMBERS = 2**19  # of rows that are at hand in float64 at a time, 4 MiB
-_HELD = 3 * 2**20  # of gallery rows that wait for it: these meet all queries at once
+_HELD = 2**22  # of gallery rows that wait in float64, 32 MiB
 _WIDER = 2  # so many blocks at a time while all matches are scored: each meets all queries
 
 
@@ -102,20 +102,18 @@ class Matches:
         slack = self._slack(a, y.norm.cpu().numpy()[j], torch.float32, most)
         return np.where(np.isinf(slack), 0, scores), slack
 
-    def in_float64(
-        self, a: Ints, rows: Tensor, j: Ints, norms: Tensor | None = None, space: Tensor | None = None
-    ) -> tuple[Floats, Floats]:
-        """The same in float64, of float32 rows [m, D] whose norms may be known; only those of ``j`` are looked at.
-
-        ``space`` is [m or more, D] float64 to work in.
-        """
+    def in_float64(self, a: Ints, rows: Tensor, j: Ints, norms: Tensor | None = None) -> tuple[Floats, Floats]:
+        """The same in float64, of float32 rows [m, D] whose norms may be known; only those of ``j`` are looked at."""
         used, column = places(j)
         if len(used) < len(rows):
             which = torch.from_numpy(used).to(rows.device)
             rows, norms = rows[which], None if norms is None else norms[which]
-        y = self.frame.centred(rows, norms=norms, out=None if space is None else space[: len(rows)])
-        norm = torch.linalg.vector_norm(y, dim=1).cpu().numpy()[column]
-        scores = self._products(a, y, column, y.shape[1])
+        return self._in_float64(a, self.frame.centred(rows, norms=norms), column)
+
+    def _in_float64(self, a: Ints, y: Tensor, j: Ints) -> tuple[Floats, Floats]:
+        """The same of rows of the frame."""
+        norm = torch.linalg.vector_norm(y, dim=1).cpu().numpy()[j]
+        scores = self._products(a, y, j, y.shape[1])
         if self.frame.distance == "euclidean":
             scores -= np.square(norm) / 2
         return scores, self._slack(a, norm, torch.float64, y.shape[1])
@@ -123,26 +121,27 @@ class Matches:
     def scores_of(self, a: Ints, j: Ints) -> tuple[Floats, Floats]:
         """The same of active queries and gallery indices in any order, in one pass over the gallery."""
         scores, slack = np.empty(len(a)), np.empty(len(a))
-        held: list[tuple[Tensor, Ints, Ints, Ints]] = []  # rows, their indices, pairs, which of the rows each has
         width, device = self._blocks.width, self._blocks.device
-        most = min(_HELD // width + self._size, self._blocks.rows)
-        space = torch.empty(most, width, dtype=torch.float64, device=device)  # the same memory every time
+        most = min(max(self._size, _HELD // width), len(places(j)[0]))
+        y = torch.empty(most, width, dtype=torch.float64, device=device)  # rows that wait, to meet all queries at once
+        held, pairs = 0, [(np.zeros(0, dtype=np.int64),) * 2]
 
         def score() -> None:
-            images, norms = torch.cat([part[0] for part in held]), self.norms_of(np.concatenate([p[1] for p in held]))
-            begins = np.cumsum([0, *(len(part[0]) for part in held)])
-            which = np.concatenate([part[2] for part in held])
-            column = np.concatenate([begin + part[3] for begin, part in zip(begins, held, strict=False)])
+            which, row = (np.concatenate(values) for values in zip(*pairs, strict=True))
             order = np.argsort(a[which], kind="stable")
             which = which[order]
-            scores[which], slack[which] = self.in_float64(a[which], images, column[order], norms, space)
-            held.clear()
+            scores[which], slack[which] = self._in_float64(a[which], y[:held], row[order])
+            pairs.clear()
 
         for (first, rows), these in self._in_blocks(a, j):
             used, at = places(j[these] - first)
-            held.append((rows[torch.from_numpy(used).to(rows.device)], first + used, these, at))
-            if sum(len(part[0]) for part in held) * width > _HELD:
+            if held + len(used) > most:
                 score()
+                held = 0
+            which = torch.from_numpy(used).to(device)
+            self.frame.centred(rows[which], norms=self.norms_of(first + used), out=y[held : held + len(used)])
+            pairs.append((these, held + at))
+            held += len(used)
         if held:
             score()
         return scores, slack
@@ -211,7 +210,9 @@ class Matches:
     def _shift(self) -> Floats:
         """[A] float64, s^2 q^.m, where cosines begin in the frame."""
         mean, scale = self.frame.mean, self.frame.scale
-        dots = np.concatenate([(self.rows(part).double() @ mean).cpu().numpy() for part in self.parts()])
+        dots = np.empty(len(self.queries))
+        for part in self.parts():
+            dots[part] = (self.rows(part).double() @ mean).cpu().numpy()
         return scale**2 * np.divide(dots, self.lengths, out=np.zeros_like(dots), where=self.lengths > 0)
 
     def _in_float32(

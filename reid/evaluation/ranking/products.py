@@ -10,6 +10,7 @@ The product of the rows of cell (i, j) of a tile is ``x.unit[i] * y.unit[j] * ti
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Protocol as Interface
@@ -38,11 +39,19 @@ class Encoded:
     error: Tensor
 
     @classmethod
-    def join(cls, parts: list[Encoded]) -> Encoded:
-        """The encodings of all their rows."""
-        if len(parts) == 1:
-            return parts[0]
-        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+    def join(cls, parts: Iterable[Encoded], rows: int) -> Encoded:
+        """The encodings of all their rows, so many; the parts may be made one by one."""
+        whole, done = None, 0
+        for part in parts:
+            if len(part.code) == rows:
+                return part
+            values = [getattr(part, field.name) for field in fields(cls)]
+            whole = whole or cls(*(value.new_empty(rows, *value.shape[1:]) for value in values))
+            for field, value in zip(fields(cls), values, strict=True):
+                getattr(whole, field.name)[done : done + len(value)] = value
+            done += len(part.code)
+        assert whole is not None
+        return whole
 
     def take(self, rows: Tensor | slice) -> Encoded:
         """The encoding of some of the rows."""

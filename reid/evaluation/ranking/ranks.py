@@ -141,6 +141,7 @@ def _rank(
             continue
         way = way or BySieve(*sides, product, most, patient=patient)
         if not way.block(part, first + kept):
+            way = None  # and what it holds
             way = ByRow(*sides, most)
             way.block(part, first + kept)
     del way  # what follows has needs of its own

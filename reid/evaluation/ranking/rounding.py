@@ -61,8 +61,8 @@ def terms(width: int) -> int:
 def sampled(z: Tensor, y: Tensor, edges: Ints, j: Ints, most: int) -> Floats:
     """z[i].y[j] for the pairs of a compressed sparse row pattern, [len(j)] float64: nothing is gathered.
 
-    Every one is within ``sampled_terms(D, most)`` units of the arithmetic (1 + 2^-8) |z| |y| of the real number: float32
-    rows are taken for several short ones, of ``most`` columns, whose products are added in float64.
+    Every one is within ``sampled_terms(D, most)`` units of the arithmetic (1 + 2^-8) |z| |y| of the real number. Rows
+    in float32 are taken for several short ones, of ``most`` columns, whose products are added in float64.
     """
     width = _part(z.shape[1], most) if z.dtype == torch.float32 else z.shape[1]
     parts = z.shape[1] // width
