@@ -138,8 +138,8 @@ class Matches:
             if held + len(used) > most:
                 score()
                 held = 0
-            which = torch.from_numpy(used).to(device)
-            self.frame.centred(rows[which], norms=self.norms_of(first + used), out=y[held : held + len(used)])
+            some = rows if len(used) == len(rows) else rows[torch.from_numpy(used).to(device)]
+            self.frame.centred(some, norms=self.norms_of(first + used), out=y[held : held + len(used)])
             pairs.append((these, held + at))
             held += len(used)
         if held:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from reid.evaluation.labels import Ints
@@ -21,6 +22,7 @@ from reid.evaluation.ranking.scores import Floats
 from reid.evaluation.ranking.settle import count_below, ranges
 from reid.evaluation.ranking.sieve import Columns, Error
 
+Limits = NDArray[np.float32]
 _TOGETHER = 8  # columns that have one mark
 _NUMBERS = 2**18  # compared at a time, to find the open cells
 _MARK = 2.0**-100  # more than what a mark adds to zero
@@ -58,17 +60,23 @@ class Rows:
         keys.view(torch.int32).bitwise_and_(-(2**bits)).bitwise_or_(marks)
         return cls(keys, _sorted(keys, other), Error.of(Float32(), y).rows(x), 2.0 ** (bits - 23))
 
-    def limits(self, scores: Floats, slack: Floats) -> tuple[Tensor, Tensor]:
-        """(keys from which a cell may beat matches, and from which it surely does), [n, k] float32 both.
+    def limits(self, scores: Floats, doubt: Floats) -> tuple[Limits, Limits]:
+        """(keys from which a cell may beat matches of these scores, and from which it surely does), [k] both.
 
-        The ``scores`` of the matches are [n, k] float64, and off by ``slack`` [n] float64 at most.
+        ``doubt`` [k] float64 is how far a match's and a cell's score may be off together.
         """
-        doubt = (self.doubt.cpu().numpy() + slack)[:, None]
         low, high = scores - doubt, scores + doubt
         low, high = low - self.spoilt * np.abs(low) - _MARK, high + self.spoilt * np.abs(high) + _MARK
         limits = down(torch.from_numpy(low)), up(torch.from_numpy(high))
-        below, above = (limit.clamp_(min=-FINITE).to(self.keys.device) for limit in limits)
+        below, above = (limit.clamp_(min=-FINITE).numpy() for limit in limits)
         return below, above
+
+    def below(self, limits: Limits, there: NDArray[np.bool_]) -> Ints:
+        """How many keys of a row are below each of its limits, which are where [n, k] ``there`` says in that order."""
+        padded = np.full(there.shape, FINITE, dtype=np.float32)
+        padded[there] = limits
+        wanted = torch.from_numpy(padded).to(self.keys.device)
+        return torch.searchsorted(self.ascending, wanted).cpu().numpy()[there]
 
     def columns(self, row: Ints, keys: Tensor) -> tuple[Ints, Ints]:
         """(number of the key, column) of the cells in these rows that have these keys; [n] both."""
@@ -100,22 +108,16 @@ def count(rows: Rows, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints,
         (active query, column, how many of its worst matches it is counted for, how many it may beat) of each such cell.
     """
     starts, counts = matches.starts[active], np.diff(matches.starts)[active]
-    number = np.arange(counts.max())
-    there = number < counts[:, None]
-    slot = (starts[:, None] + number)[there]
-    scores = np.full(there.shape, FINITE)
-    scores[there] = matches.scores[slot]
-    low, high = rows.limits(scores, matches.slack[active])
-    begin, end = (torch.searchsorted(rows.ascending, limit).cpu().numpy()[there] for limit in (low, high))
-    width = rows.keys.shape[1]
-    matches.counted[slot] += width - end
-    row, keys = _between(rows.ascending, np.nonzero(there)[0], begin, end)
+    row, slot = ranges(starts, counts)
+    there = np.arange(counts.max()) < counts[:, None]
+    low, high = rows.limits(matches.scores[slot], (rows.doubt.cpu().numpy() + matches.slack[active])[row])
+    begin, end = rows.below(low, there), rows.below(high, there)
+    matches.counted[slot] += rows.keys.shape[1] - end
+    row, keys = _between(rows.ascending, row, begin, end)
     which, column = rows.columns(row, keys)
     row, of_cell = row[which], keys.cpu().numpy()[which]
-    begin, end = row * len(number), (row + 1) * len(number)
-    surely, perhaps = (
-        count_below(limit.ravel().cpu().numpy(), begin, end, of_cell, strict=False) for limit in (high, low)
-    )
+    end = np.cumsum(counts)[row]
+    surely, perhaps = (count_below(limit, end - counts[row], end, of_cell, strict=False) for limit in (high, low))
     return active[row], column, surely, perhaps
 
 
