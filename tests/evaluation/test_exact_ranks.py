@@ -21,8 +21,7 @@ ROUTES = ["auto", "bfloat16", "float32"] + ["int8"] * int8_is_exact()
 SIZES = [
     (sieve, "_MANY", [0.0, 0.5, 1.0]),
     (sieve, "_WORTH", [1, 16]),
-    (block, "_CELLS", [2**8, 2**21]),
-    (block, "_WHOLE", [2**8, 2**22]),
+    (block, "_CELLS", [2**8, 2**22]),
     (block, "_PART", [2**6, 2**18]),
     (frame, "_NUMBERS", [2**6, 2**19]),
     (frame, "_NARROW", [2.0**-12, 2.0**-5, 1.0]),

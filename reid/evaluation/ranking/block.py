@@ -17,8 +17,7 @@ from reid.evaluation.ranking.settle import Settler
 from reid.evaluation.ranking.sieve import GROUP, Columns, Queries, sieve
 from reid.evaluation.ranking.whole import Rows, count
 
-_CELLS = 2**21  # of a tile, 8 MiB
-_WHOLE = 2**22  # of one that is counted as a whole: products of few columns want large tiles
+_CELLS = 2**22  # of a tile, 16 MiB: products of few columns want large ones
 _WEAK = 0.5  # of a tile's rows: where more are counted as a whole, float32 is the shorter way at once
 _PART = 2**18  # numbers encoded at a time: what that needs is several times as much as its result
 
@@ -95,7 +94,7 @@ class ByRow:
         self._matches, self._settler, self._blanks = matches, settler, blanks
         device, width = matches.frame.mean.device, len(matches.frame.mean)
         self._space = torch.empty(rows, width, device=device)
-        self._tiles = torch.empty(2, max(rows, min(_WHOLE, rows * len(matches.queries))), device=device)
+        self._tiles = torch.empty(2, max(rows, min(_CELLS, rows * len(matches.queries))), device=device)
         self._queries = _queries(matches, Float32())
 
     def block(self, rows: Tensor, gallery: Ints) -> bool:

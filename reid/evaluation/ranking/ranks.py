@@ -44,7 +44,7 @@ from reid.evaluation.ranking.settle import Settler
 
 ROUTES = ("auto", "int8", "bfloat16", "float32")
 _NUMBERS = 2**21  # of a gallery block, 8 MiB in float32
-_WIDEST = 3072  # rows of a block at most
+_WIDEST = 4096  # rows of a block at most
 _SAMPLE = 512  # rows that show where the gallery lies
 
 

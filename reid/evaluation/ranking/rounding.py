@@ -51,8 +51,8 @@ _AT_ONCE: dict[tuple[int, ...], bool] = {}  # what was found, by shape and numbe
 def _adds_at_once(tile: Tensor, terms: int) -> bool:
     """Does ``addmm`` of so many columns add them up before it adds the sum to a tile like this one, which is lost?
 
-    Then that takes a fifth less time, and as many roundings. Tried once a shape, if that is large: 2^24 + 1 is no number
-    of float32, so that only if the first product and the last meet before, 2^24 + 1 + 1 is not 2^24.
+    Then it takes a fifth less time for as many roundings. Tried once a shape, if that is large: in float32 2^24 + 1 is
+    2^24, so that only if the first product and the last meet before is 2^24 + 1 + 1 more than that.
     """
     if tile.device.type != "cpu" or tile.numel() < _LARGE:
         return False
