@@ -18,16 +18,15 @@ from reid.evaluation.ranking.sieve import GROUP, Columns, Queries, sieve
 from reid.evaluation.ranking.whole import Rows, count
 
 _CELLS = 2**22  # of a tile, 16 MiB: products of few columns want large ones
-_WEAK = 0.5  # of a tile's rows: where more are counted as a whole, float32 is the shorter way at once
+_WEAK = 0.5  # of the rows of a tile: where more are counted as a whole, float32 is the shorter way at once
+_ASKED = 512  # queries and gallery rows that tell whether it is so
 _PART = 2**18  # numbers encoded at a time: what that needs is several times as much as its result
 
 
 class BySieve:
     """Only cells that may beat a match are looked at, and the whole of a row that has many."""
 
-    def __init__(
-        self, matches: Matches, settler: Settler, blanks: Blanks, product: Product, rows: int, *, patient: bool
-    ) -> None:
+    def __init__(self, matches: Matches, settler: Settler, blanks: Blanks, product: Product, rows: int) -> None:
         """Take the active queries.
 
         Args:
@@ -36,19 +35,14 @@ class BySieve:
             blanks: cells to leave out.
             product: the arithmetic of the first product.
             rows: of a block at most.
-            patient: go on where most rows of the first tile have too many cells to be named.
         """
         self._matches, self._settler, self._blanks, self._product = matches, settler, blanks, product
-        self._patient = patient
         device, width = matches.frame.mean.device, len(matches.frame.mean)
         self._space = torch.empty(2, rows, width, device=device)  # the same for every block
         self._queries = _queries(matches, product)
 
-    def block(self, rows: Tensor, gallery: Ints) -> bool:
-        """Count the negatives of [m, D] float32 rows, whose indices are ``gallery`` [m], or hand them to the settler.
-
-        Returns False where it does not go on; then nothing was counted.
-        """
+    def block(self, rows: Tensor, gallery: Ints) -> None:
+        """Count the negatives of [m, D] float32 rows with indices ``gallery`` [m], or give them to the settler."""
         matches, product = self._matches, self._product
         norms = matches.norms_of(gallery)
         order = matches.frame.order(rows, norms)
@@ -62,9 +56,6 @@ class BySieve:
         for a in _parts(len(matches.queries), _CELLS // len(gallery)):
             x, inside = self._queries.take(a), ignored.part(a)
             row, column, many, tile = sieve(product, x, columns, inside)
-            if not self._patient and len(many) > _WEAK * len(tile):
-                return False
-            self._patient = True
             named.append((a.start + row, column, np.zeros_like(row)))
             if not len(many):
                 continue
@@ -83,7 +74,6 @@ class BySieve:
         else:
             scores, slack = matches.in_float32(near, columns.short, columns.offset, column)
         self._settler.place(near, gallery[column], beaten, scores, slack)
-        return True
 
 
 class ByRow:
@@ -97,7 +87,7 @@ class ByRow:
         self._tiles = torch.empty(2, max(rows, min(_CELLS, rows * len(matches.queries))), device=device)
         self._queries = _queries(matches, Float32())
 
-    def block(self, rows: Tensor, gallery: Ints) -> bool:
+    def block(self, rows: Tensor, gallery: Ints) -> None:
         """The same."""
         columns = _columns(self._matches, Float32(), rows, self._matches.norms_of(gallery), self._space)
         ignored = self._blanks.block(gallery)
@@ -105,7 +95,20 @@ class ByRow:
             whole = Rows.of(self._queries.take(a).encoded, columns, ignored.part(a), self._tiles)
             active, column, low, high = count(whole, self._matches, np.arange(a.start, a.stop))
             self._settler.open(active, gallery[column], low, high)
-        return True
+
+
+def weak(matches: Matches, blanks: Blanks, product: Product, rows: Tensor, gallery: Ints) -> bool:
+    """Have most queries too many cells to be named? Asked of some of them and some of a block's rows."""
+    active, some = (
+        np.linspace(0, count - 1, min(count, _ASKED)).astype(np.int64) for count in (len(matches.queries), len(rows))
+    )
+    rows, norms = rows[torch.from_numpy(some).to(rows.device)], matches.norms_of(gallery[some])
+    order = matches.frame.order(rows, norms)
+    rows, norms, gallery = rows[order], None if norms is None else norms[order], gallery[some][order.cpu().numpy()]
+    columns = _columns(matches, product, rows, norms, torch.empty_like(rows))
+    x = Queries.of(product.encode(matches.frame.short(matches.rows(active))), matches, active)
+    many = sieve(product, x, columns, blanks.block(gallery).take(active))[2]
+    return len(many) > _WEAK * len(active)
 
 
 def _queries(matches: Matches, product: Product) -> Queries:

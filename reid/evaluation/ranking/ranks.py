@@ -16,7 +16,8 @@ matter, and most are far from that. So the gallery passes a block at a time, and
 
 A collapsed network's rows are too close for step 2: ``copies.py`` and ``near.py`` count them by definition at once.
 
-A network so weak that most rows have many cells has its matches scored in float64 and every row counted as a whole.
+A network so weak that most rows have many cells, which some rows of the first block tell, has every row counted as a
+whole.
 
 What is kept is a count for each match, a norm for each gallery row, and the cells that wait.
 """
@@ -31,7 +32,7 @@ from reid.evaluation.gallery import Gallery
 from reid.evaluation.labels import Ints
 from reid.evaluation.pairs import Pairs
 from reid.evaluation.precision import full_float32
-from reid.evaluation.ranking.block import ByRow, BySieve
+from reid.evaluation.ranking.block import ByRow, BySieve, weak
 from reid.evaluation.ranking.copies import count_copies, distinct_rows
 from reid.evaluation.ranking.frame import Frame, typical
 from reid.evaluation.ranking.ignored import Blanks
@@ -117,7 +118,7 @@ def _rank(
         near: how a collapsed network's rows are counted.
         product: the arithmetic of the first product.
         block_rows: gallery rows at a time.
-        patient: keep to this product even if the network is weak.
+        patient: use this product even if the network is weak.
     """
     way: BySieve | ByRow | None = None  # a collapsed network needs none
     blanks = Blanks(pairs, matches.queries, gallery.device)
@@ -139,11 +140,10 @@ def _rank(
                 ignored.part(a).blank(tile)
                 count_near(tile, first + kept, matches, a)
             continue
-        way = way or BySieve(*sides, product, most, patient=patient)
-        if not way.block(part, first + kept):
-            way = None  # and what it holds
-            way = ByRow(*sides, most)
-            way.block(part, first + kept)
+        if way is None:
+            by_row = not patient and weak(matches, blanks, product, part, first + kept)
+            way = ByRow(*sides, most) if by_row else BySieve(*sides, product, most)
+        way.block(part, first + kept)
     del way  # what follows has needs of its own
     settler.finish()
 

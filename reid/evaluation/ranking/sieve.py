@@ -40,19 +40,19 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """The active queries as the sieve sees them.
+    """Active queries as the sieve sees them.
 
     Attributes:
-        encoded: for the product.
-        limit: [A] float64 in the frame: no score below can beat a match.
+        encoded: n of them, for the product.
+        limit: [n] float64 in the frame: no score below can beat a match.
     """
 
     encoded: Encoded
     limit: Tensor
 
     @classmethod
-    def of(cls, encoded: Encoded, matches: Matches) -> Queries:
-        worst = matches.scores[matches.starts[:-1]] - matches.slack
+    def of(cls, encoded: Encoded, matches: Matches, active: Ints | slice = slice(None)) -> Queries:
+        worst = (matches.scores[matches.starts[:-1]] - matches.slack)[active]
         return cls(encoded, torch.from_numpy(worst).to(encoded.unit.device))
 
     def take(self, a: slice) -> Queries:
