@@ -21,6 +21,8 @@ ROUTES = ["auto", "bfloat16", "float32"] + ["int8"] * int8_is_exact()
 SIZES = [
     (sieve, "_MANY", [0.0, 0.5, 1.0]),
     (sieve, "_WORTH", [1, 16]),
+    (sieve, "_FAR", [1.0, 4.0]),
+    (sieve, "_FEW", [0, 8, 1000]),
     (block, "_CELLS", [2**8, 2**22]),
     (block, "_WEAK", [-1.0, 0.5, 1.0]),
     (block, "_ASKED", [1, 512]),
@@ -161,10 +163,12 @@ def test_a_frame_put_amid_strange_rows_changes_no_rank(kind, route):
     assert [ranks.tolist() for ranks in got] == list(expected)
 
 
-def test_one_query_far_from_all_the_others():
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("far", [0, 1, 8, 9])
+def test_some_rows_far_from_all_the_others(far):
+    rng = np.random.default_rng(far)
     query, gallery = rng.standard_normal((60, 16)), rng.standard_normal((900, 16))
-    query[0] *= 1e6
+    query[:1] *= 1e6
+    gallery[rng.choice(900, far, replace=False)] *= 1e4
     qp, gp = np.arange(60) % 5 + 1, rng.integers(1, 6, 900)
     query, gallery = np.float32(query), np.float32(gallery)
     inputs = check_inputs(query, gallery, query_pids=qp, gallery_pids=gp, protocol="no_camera", distance="euclidean")

@@ -18,6 +18,8 @@ from reid.evaluation.ranking.rounding import FINITE, down
 GROUP = 32  # columns that are looked at as one
 _MANY = 0.5  # of a row's groups: one that has cells in more is counted as a whole, which then is the cheaper way
 _WORTH = 16  # such rows at least
+_FAR = 4  # times the usual error of a column, and
+_FEW = 8  # such columns of a block are looked at apart
 _FLOAT32 = 2.0**-22  # four roundings of a tile's numbers, as a fraction of the largest
 
 
@@ -103,9 +105,17 @@ class Error:
         share = product.loss(y.encoded.code.shape[1]) + _FLOAT32
         return cls(y.encoded.error + share * far, (1 + share) * far, _FLOAT32 * y.offset.abs() + y.doubt)
 
-    def rows(self, x: Encoded) -> Tensor:
-        """[n] float64: the same for all columns."""
-        return x.norm * self.of_norm.max() + x.error * self.of_error.max() + self.fixed.max()
+    def far(self) -> tuple[Tensor, Tensor]:
+        """(the few columns whose errors are far larger than usual, the others)."""
+        far = self.of_norm > _FAR * self.of_norm.median()
+        if int(far.sum()) > _FEW:
+            far = torch.zeros_like(far)
+        return torch.nonzero(far)[:, 0], torch.nonzero(~far)[:, 0]
+
+    def rows(self, x: Encoded, columns: Tensor) -> Tensor:
+        """[n] float64: the same for all of these columns."""
+        of_norm, of_error, fixed = (values[columns].max() for values in (self.of_norm, self.of_error, self.fixed))
+        return x.norm * of_norm + x.error * of_error + fixed
 
 
 def _most(values: Tensor) -> Tensor:

@@ -38,12 +38,14 @@ class Rows:
         ascending: [n, m] the keys of every row in order.
         doubt: [n] float64: how far a score may be off.
         spoilt: how far a key is from its score at most, as a share of that.
+        odd: (row, column) of cells that may be further off; their keys are below every limit too.
     """
 
     keys: Tensor
     ascending: Tensor
     doubt: Tensor
     spoilt: float
+    odd: tuple[Ints, Ints]
 
     @classmethod
     def of(cls, x: Encoded, y: Columns, ignored: Ignored, space: Tensor, tile: Tensor | None = None) -> Rows:
@@ -55,10 +57,15 @@ class Rows:
         keys = product(x.code, y.encoded.code, space) if tile is None else keys.copy_(tile)
         keys.add_(y.offset.float())
         ignored.blank(keys)
+        error = Error.of(Float32(), y)
+        far, usual = error.far()
+        row, place = (values.cpu().numpy() for values in torch.nonzero(keys[:, far] >= -FINITE, as_tuple=True))
+        keys[:, far] = torch.finfo(torch.float32).min
         marks = torch.arange(keys.shape[1], dtype=torch.int32, device=keys.device) // _TOGETHER
         bits = _bits(keys.shape[1])
         keys.view(torch.int32).bitwise_and_(-(2**bits)).bitwise_or_(marks)
-        return cls(keys, _sorted(keys, other), Error.of(Float32(), y).rows(x), 2.0 ** (bits - 23))
+        odd = row, far.cpu().numpy()[place]
+        return cls(keys, _sorted(keys, other), error.rows(x, usual), 2.0 ** (bits - 23), odd)
 
     def limits(self, scores: Floats, doubt: Floats) -> tuple[Limits, Limits]:
         """(keys from which a cell may beat matches of these scores, and from which it surely does), [k] both.
@@ -118,7 +125,13 @@ def count(rows: Rows, matches: Matches, active: Ints) -> tuple[Ints, Ints, Ints,
     row, of_cell = row[which], keys.cpu().numpy()[which]
     end = np.cumsum(counts)[row]
     surely, perhaps = (count_below(limit, end - counts[row], end, of_cell, strict=False) for limit in (high, low))
-    return active[row], column, surely, perhaps
+    odd, far = rows.odd
+    return (
+        np.append(active[row], active[odd]),
+        np.append(column, far),
+        np.append(surely, np.zeros_like(odd)),
+        np.append(perhaps, counts[odd]),
+    )
 
 
 def _between(ascending: Tensor, row: Ints, begin: Ints, end: Ints) -> tuple[Ints, Tensor]:
