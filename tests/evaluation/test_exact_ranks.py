@@ -32,7 +32,8 @@ SIZES = [
     (matches, "_NUMBERS", [2**6, 2**19]),
     (matches, "_HELD", [2**6, 2**20]),
     (rounding, "_TERMS", [4, 256]),
-    (rounding, "_LARGE", [1, 2**19]),
+    (rounding, "_LARGE", [1, 2**20]),
+    (rounding, "_WORTH", [1, 4]),
     (frame, "_SUMMED", [4, 512]),
     (matches, "_MATCH", [4, 64]),
     (matches, "_CELL", [4, 512]),
@@ -175,4 +176,23 @@ def test_some_rows_far_from_all_the_others(far):
     got = match_ranks(inputs.query, inputs.features, inputs.pairs, "euclidean")
     cameras = np.zeros(60), np.zeros(900)
     expected = ranks_by_definition(query, gallery, qp, gp, *cameras, "euclidean", same_camera=False, whole_camera=False)
+    assert [ranks.tolist() for ranks in got] == list(expected)
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_a_processor_that_flushes_tiny_numbers(distance):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(-1, 2, (512, 12)).astype(np.float32)
+    gallery = np.concatenate([rows, -rows])  # about zero: many scores are exactly that
+    query = rng.integers(-1, 2, (60, 12)).astype(np.float32)
+    qp, gp = np.arange(60) % 20 + 1, rng.integers(1, 21, 1024)
+    inputs = check_inputs(query, gallery, query_pids=qp, gallery_pids=gp, protocol="no_camera", distance=distance)
+    try:
+        if not torch.set_flush_denormal(True):
+            pytest.skip("this processor cannot")
+        got = match_ranks(inputs.query, inputs.features, inputs.pairs, distance)
+    finally:
+        torch.set_flush_denormal(False)
+    cameras = np.zeros(60), np.zeros(1024)
+    expected = ranks_by_definition(query, gallery, qp, gp, *cameras, distance, same_camera=False, whole_camera=False)
     assert [ranks.tolist() for ranks in got] == list(expected)

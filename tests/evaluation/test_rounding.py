@@ -17,12 +17,13 @@ def lengths(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return torch.linalg.vector_norm(x.double(), dim=1)[:, None] * torch.linalg.vector_norm(y.double(), dim=1)
 
 
-@pytest.mark.parametrize("shape", [(3, 5, 40), (7, 9, 700), (740, 720, 300), (740, 720, 257)])
+@pytest.mark.parametrize("shape", [(3, 5, 40), (7, 9, 700), (74, 72, 300), (74, 72, 257)])
 def test_a_product_is_as_exact_as_it_says(monkeypatch: pytest.MonkeyPatch, shape: tuple[int, int, int]) -> None:
     n, m, width = shape
     x, y = positive_rows(n, width), positive_rows(m, width)
     bound = terms(width) * FLOAT32 * (1 + 2.0**-8) * lengths(x, y)
-    for large in (1, 2**60):  # added where it is made if this machine can, and not
+    monkeypatch.setattr(rounding, "_WORTH", 1)
+    for large in (2**60, 1, 1):  # added where it is made if this machine can, of which the second time decides
         monkeypatch.setattr(rounding, "_LARGE", large)
         found = product(x, y, torch.full((2, n * m + 3), torch.nan))
         assert ((found.double() - x.double() @ y.double().T).abs() <= bound).all()
@@ -53,4 +54,10 @@ def test_a_sum_that_grows_upon_the_tile_is_found_out(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch, "addmm", addmm)
     monkeypatch.setattr(rounding, "_LARGE", 1)
     monkeypatch.setattr(rounding, "_AT_ONCE", {})
+    assert not rounding._adds_at_once(torch.empty(3, 4), 64)  # it may never come again
     assert rounding._adds_at_once(torch.empty(3, 4), 64) is (pieces == 1)
+
+
+@pytest.mark.parametrize(("width", "most", "part"), [(2048, 64, 64), (1028, 64, 257), (536, 64, 67), (40, 64, 40)])
+def test_rows_are_cut_into_parts_that_are_not_too_many(width: int, most: int, part: int) -> None:
+    assert sampled_terms(width, most) == part + 1

@@ -77,7 +77,7 @@ class BySieve:
 
 
 class ByRow:
-    """Every row is counted as a whole, in float32, and the open cells wait."""
+    """Every row is counted as a whole, in float32."""
 
     def __init__(self, matches: Matches, settler: Settler, blanks: Blanks, rows: int) -> None:
         """Take the active queries; see ``BySieve``."""
@@ -89,12 +89,20 @@ class ByRow:
 
     def block(self, rows: Tensor, gallery: Ints) -> None:
         """The same."""
-        columns = _columns(self._matches, Float32(), rows, self._matches.norms_of(gallery), self._space)
-        ignored = self._blanks.block(gallery)
-        for a in _parts(len(self._matches.queries), self._tiles.shape[1] // len(gallery)):
+        matches, norms = self._matches, self._matches.norms_of(gallery)
+        columns = _columns(matches, Float32(), rows, norms, self._space)
+        ignored, wide = self._blanks.block(gallery), matches.frame.pairs == torch.float64
+        named = [(np.zeros(0, dtype=np.int64),) * 3]
+        for a in _parts(len(matches.queries), self._tiles.shape[1] // len(gallery)):
             whole = Rows.of(self._queries.take(a).encoded, columns, ignored.part(a), self._tiles)
-            active, column, low, high = count(whole, self._matches, np.arange(a.start, a.stop))
-            self._settler.open(active, gallery[column], low, high)
+            active, column, low, high = count(whole, matches, np.arange(a.start, a.stop))
+            if wide:
+                named.append((active, column, low))
+            else:
+                self._settler.open(active, gallery[column], low, high)
+        if wide:  # too many to wait
+            near, column, beaten = _by_query(named)
+            self._settler.place(near, gallery[column], beaten, *matches.in_float64(near, rows, column, norms))
 
 
 def weak(matches: Matches, blanks: Blanks, product: Product, rows: Tensor, gallery: Ints) -> bool:

@@ -178,8 +178,10 @@ class Matches:
             used, place = np.arange(used[0], used[-1] + 1), i - used[0]
         edges = np.append(0, np.cumsum(np.bincount(place)))
         as_it_is = self.frame.distance == "cosine" and y.dtype == torch.float32
-        size = len(used) if as_it_is else max(1, _NUMBERS // y.shape[1])
-        for first in range(0, len(used), max(1, size)):
+        size = len(used) if as_it_is else _NUMBERS // y.shape[1]
+        size = min(size, len(used) * _NUMBERS * most // max(1, len(a) * y.shape[1]))  # what ``sampled`` makes of them
+        size = max(1, size)
+        for first in range(0, len(used), size):
             own = used[first : first + size]
             inner = edges[first : first + len(own) + 1]
             part = slice(inner[0], inner[-1])

@@ -18,7 +18,7 @@ FLOAT64 = 2.0**-53  # unit roundoffs
 FLOAT32 = 2.0**-24
 ROOM = 1 + 2.0**-6  # for what is of second order, and for norms of float32 rows that are computed in float32
 FINITE = 3e38  # about the largest of float32
-_LARGE = 2**19  # cells of a tile that are worth a trial
+_LARGE, _WORTH = 2**20, 4  # cells of a tile and parts of a product that are worth a trial
 _TERMS = 256  # summed in one product; beyond, the bound on the error costs more than another addition
 
 
@@ -35,7 +35,7 @@ def product(x: Tensor, y: Tensor, space: Tensor) -> Tensor:
     """
     total, more = tiles(space, len(x), len(y))
     parts = [slice(start, start + _TERMS) for start in range(0, x.shape[1], _TERMS)]
-    at_once = _adds_at_once(more, min(_TERMS, x.shape[1])) and _adds_at_once(more, x[:, parts[-1]].shape[1])
+    at_once = len(parts) >= _WORTH and _adds_at_once(more, _TERMS) and _adds_at_once(more, x[:, parts[-1]].shape[1])
     torch.mm(x[:, parts[0]], y[:, parts[0]].T, out=total)
     for part in parts[1:]:
         if at_once:
@@ -45,25 +45,27 @@ def product(x: Tensor, y: Tensor, space: Tensor) -> Tensor:
     return total
 
 
-_AT_ONCE: dict[tuple[int, ...], bool] = {}  # what was found, by shape and number of threads
+_AT_ONCE: dict[tuple[int, ...], bool | None] = {}  # what was found, by shape and number of threads; None is not yet
 
 
 def _adds_at_once(tile: Tensor, terms: int) -> bool:
     """Does ``addmm`` of so many columns add them up before it adds the sum to a tile like this one, which is lost?
 
-    Then it takes a fifth less time for as many roundings. Tried once a shape, if that is large: in float32 2^24 + 1 is
-    2^24, so that only if the first product and the last meet before is 2^24 + 1 + 1 more than that.
+    Then it takes up to a fifth less time for as many roundings. Tried when a large shape comes for the second time: in
+    float32 2^24 + 1 is 2^24, so that only if the first product and the last meet before is 2^24 + 1 + 1 more than that.
     """
     if tile.device.type != "cpu" or tile.numel() < _LARGE:
         return False
     key = *tile.shape, terms, torch.get_num_threads()
     if key not in _AT_ONCE:
-        x, y = (torch.zeros(size, terms) for size in tile.shape)
+        _AT_ONCE[key] = None
+    elif _AT_ONCE[key] is None:
+        x, y = (torch.zeros(size, terms + 16)[:, :terms] for size in tile.shape)  # of wider rows, as the real ones
         for ends in (x, y):
             ends[:, [0, -1]] = 1
         found = torch.addmm(tile.fill_(2.0**24), x, y.T, out=tile)
         _AT_ONCE[key] = bool((found == 2.0**24 + (2 if terms > 1 else 0)).all())
-    return _AT_ONCE[key]
+    return bool(_AT_ONCE[key])
 
 
 def tiles(space: Tensor, n: int, m: int) -> tuple[Tensor, Tensor]:
@@ -127,9 +129,10 @@ def sampled_terms(width: int, most: int, dtype: torch.dtype = torch.float32) -> 
 
 @cache
 def _part(width: int, most: int) -> int:
-    """The longest part of at most so many columns that a row can be cut into; the whole where only tiny ones can."""
-    longest = max(part for part in range(1, min(width, most) + 1) if width % part == 0)
-    return longest if longest >= min(width, most // 16) else width
+    """The longest part of at most so many columns that a row can be cut into; if that is short, the next longer one."""
+    parts = [part for part in range(1, width + 1) if width % part == 0]
+    longest = max(part for part in parts if part <= most)
+    return longest if 2 * longest >= min(width, most) else min(part for part in parts if part > most)
 
 
 @cache

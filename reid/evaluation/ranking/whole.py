@@ -25,7 +25,8 @@ from reid.evaluation.ranking.sieve import Columns, Error
 Limits = NDArray[np.float32]
 _TOGETHER = 8  # columns that have one mark
 _NUMBERS = 2**18  # compared at a time, to find the open cells
-_MARK = 2.0**-100  # more than what a mark adds to zero
+_TINY = 2.0**-100  # what is less becomes this much
+_MARK = 2.0**-98  # more than that and a mark add to any score
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +65,15 @@ class Rows:
         marks = torch.arange(keys.shape[1], dtype=torch.int32, device=keys.device) // _TOGETHER
         bits = _bits(keys.shape[1])
         keys.view(torch.int32).bitwise_and_(-(2**bits)).bitwise_or_(marks)
+        ascending = _sorted(keys, other)
+        tiny = torch.tensor([-_TINY, _TINY]).repeat(len(keys), 1).to(keys.device)
+        if bool((torch.searchsorted(ascending, tiny).diff(dim=1) > 0).any()):
+            # what a mark makes of them would all be zero to a processor that is told to flush such numbers
+            small = torch.full_like(marks, _TINY, dtype=torch.float32).view(torch.int32).bitwise_or_(marks)
+            keys.copy_(torch.where(keys.abs() < _TINY, small.view(torch.float32), keys))
+            ascending = _sorted(keys, other)
         odd = row, far.cpu().numpy()[place]
-        return cls(keys, _sorted(keys, other), error.rows(x, usual), 2.0 ** (bits - 23), odd)
+        return cls(keys, ascending, error.rows(x, usual), 2.0 ** (bits - 23), odd)
 
     def limits(self, scores: Floats, doubt: Floats) -> tuple[Limits, Limits]:
         """(keys from which a cell may beat matches of these scores, and from which it surely does), [k] both.
