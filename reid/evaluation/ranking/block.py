@@ -68,12 +68,7 @@ class BySieve:
                 named.append((active, column, low))
             else:
                 self._settler.open(active, gallery[column], low, high)
-        near, column, beaten = _by_query(named)
-        if matches.frame.pairs == torch.float64:
-            scores, slack = matches.in_float64(near, rows, column, norms)
-        else:
-            scores, slack = matches.in_float32(near, columns.short, columns.offset, column)
-        self._settler.place(near, gallery[column], beaten, scores, slack)
+        _place(matches, self._settler, named, rows, norms, columns, gallery)
 
 
 class ByRow:
@@ -101,8 +96,7 @@ class ByRow:
             else:
                 self._settler.open(active, gallery[column], low, high)
         if wide:  # too many to wait
-            near, column, beaten = _by_query(named)
-            self._settler.place(near, gallery[column], beaten, *matches.in_float64(near, rows, column, norms))
+            _place(matches, self._settler, named, rows, norms, columns, gallery)
 
 
 def weak(matches: Matches, blanks: Blanks, product: Product, rows: Tensor, gallery: Ints) -> bool:
@@ -141,8 +135,21 @@ def _parts(rows: int, size: int) -> list[slice]:
     return [slice(rows * n // count, rows * (n + 1) // count) for n in range(count)]
 
 
-def _by_query(named: Iterable[tuple[Ints, ...]]) -> tuple[Ints, Ints, Ints]:
-    """The cells in order of their queries."""
+def _place(
+    matches: Matches,
+    settler: Settler,
+    named: Iterable[tuple[Ints, ...]],
+    rows: Tensor,
+    norms: Tensor | None,
+    columns: Columns,
+    gallery: Ints,
+) -> None:
+    """Score named cells, (active query, column, matches it is counted for) each, and place them among the matches."""
     near, column, beaten = (np.concatenate(values) for values in zip(*named, strict=True))
     order = np.argsort(near, kind="stable")
-    return near[order], column[order], beaten[order]
+    near, column, beaten = near[order], column[order], beaten[order]
+    if matches.frame.pairs == torch.float64:
+        scores, slack = matches.in_float64(near, rows, column, norms)
+    else:
+        scores, slack = matches.in_float32(near, columns.short, columns.offset, column)
+    settler.place(near, gallery[column], beaten, scores, slack)
